@@ -1,0 +1,13 @@
+"""The machinery behind env.py and adopt.py: migrations that lose nothing, and adoption with proof.
+
+It belongs to the template, which renews it on `copier update`; change env.py rather than this.
+Nothing here is needed when the application runs: its wheel holds `src/` only.
+
+    backend.py       what differs from one database engine to another, behind one interface
+    sqlite/          the interface for SQLite, one subject a file
+    postgresql.py    the interface for PostgreSQL
+    mariadb.py       the interface for MariaDB
+    metadata.py      which tables the models describe
+    autogenerate.py  what `alembic revision --autogenerate` writes
+    adoption/        the steps of `python alembic/adopt.py`
+"""

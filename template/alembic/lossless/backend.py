@@ -1,0 +1,64 @@
+"""What differs from one database engine to another, behind one small interface.
+
+env.py and adopt.py work through a `Backend` and know no engine by name. This module knows which
+engines there are, and nothing of what any of them does.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from importlib import import_module
+from typing import Any
+
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine
+
+BACKENDS = {
+    "sqlite": "lossless.sqlite.backend:SQLiteBackend",
+    "postgresql": "lossless.postgresql:PostgreSQLBackend",
+    "mariadb": "lossless.mariadb:MariaDBBackend",
+    "mysql": "lossless.mariadb:MariaDBBackend",
+}
+
+
+class Backend(ABC):
+    """One database engine: how a migration reaches it and what keeps the migration safe."""
+
+    @abstractmethod
+    def migration_connection(
+        self, url: URL, connection: Connection | Engine | None = None, *, lock_timeout: float
+    ) -> AbstractContextManager[Connection]:
+        """Give the connection on which the migration environment runs.
+
+        Args:
+            url: the database's address; not used when `connection` is given.
+            connection: one that Alembic's caller brings along, as tests do
+                (Alembic's cookbook, "Sharing a Connection across one or more programmatic commands").
+            lock_timeout: seconds to wait for another migrator or writer.
+
+        Raises:
+            CommandError: the database cannot be reached.
+        """
+
+    @abstractmethod
+    def configure_options(self) -> dict[str, Any]:
+        """Keyword arguments for `context.configure` that this engine needs."""
+
+
+def backend_for(url: URL) -> Backend:
+    """The backend of the database that `url` points at.
+
+    Raises:
+        CommandError: no backend for this engine.
+    """
+    name = url.get_backend_name()
+    if name not in BACKENDS:
+        raise CommandError(
+            f"This project's migrations know no database engine called '{name}'; "
+            f"use a URL that starts with one of: {', '.join(sorted(BACKENDS))}"
+        )
+    module, _, backend = BACKENDS[name].partition(":")
+    found = getattr(import_module(module), backend)()
+    assert isinstance(found, Backend)
+    return found

@@ -1,0 +1,42 @@
+"""What database servers have in common: a connection over the network that may be refused.
+
+Knows nothing of any one server's SQL; `postgresql.py` and `mariadb.py` add that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from .backend import Backend
+
+
+class ServerBackend(Backend):
+    """A database behind a network address."""
+
+    @contextmanager
+    def migration_connection(
+        self, url: URL, connection: Connection | Engine | None = None, *, lock_timeout: float
+    ) -> Iterator[Connection]:
+        if isinstance(connection, Connection):
+            yield connection
+            return
+        engine = connection or create_engine(url, poolclass=NullPool)
+        try:
+            opened = engine.connect()
+        except DBAPIError as error:
+            raise CommandError(
+                f"Cannot connect to {url.render_as_string(hide_password=True)}: {error.orig}. "
+                "Is the server running, and are host, user, password and database name right?"
+            ) from error
+        with opened:
+            yield opened
+
+    def configure_options(self) -> dict[str, Any]:
+        return {}
