@@ -33,8 +33,14 @@ def review(config: Config, arguments: Mapping[str, str]) -> Review:
         context: MigrationContext, revision: Any, directives: list[MigrationScript]
     ) -> None:
         autogenerating = getattr(config.cmd_opts, "autogenerate", False)
-        if autogenerating and directives and all(op.is_empty() for op in directives[0].upgrade_ops_list):
+        if (
+            autogenerating
+            and directives
+            and all(op.is_empty() for op in directives[0].upgrade_ops_list)
+        ):
             directives.clear()
-            config.print_stdout("Models and database agree: no revision is needed, none is written.")
+            config.print_stdout(
+                "Models and database agree: no revision is needed, none is written."
+            )
 
     return review_revision
