@@ -1,0 +1,48 @@
+"""What the tests share: a tagged template to render from, and projects rendered from it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import rendering
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--databases",
+        metavar="DIR",
+        type=Path,
+        help="also adopt and migrate every *.sql of this folder",
+    )
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template as it is in the working tree, in a git repository of its own, tagged."""
+    return rendering.tagged_clone(tmp_path_factory.mktemp("template") / "template", "9000.0.0")
+
+
+@pytest.fixture(scope="session")
+def plain_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with every default. Shared: tests must not change it."""
+    return rendering.render(template, tmp_path_factory.mktemp("plain") / "shop-list")
+
+
+@pytest.fixture
+def project(plain_project: Path, tmp_path: Path) -> Path:
+    """A project with every default, to change at will."""
+    return Path(shutil.copytree(plain_project, tmp_path / "shop-list"))
+
+
+@pytest.fixture
+def render(template: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Render a project with the given answers into a folder called `into`."""
+
+    def render_into(into: str = "shop-list", **answers: object) -> Path:
+        return rendering.render(template, tmp_path / into, **answers)
+
+    return render_into
