@@ -1,0 +1,213 @@
+"""The questions: what each accepts, what it refuses with which words, what it makes of hard answers."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from copier import run_copy
+from packaging.requirements import Requirement
+
+import rendering
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HARD_NAMES = [
+    'The "best" of all',
+    "O'Neil's shop",
+    "back\\slash / slash",
+    "$(touch pwned) `id` ; rm -rf * & | > <",
+    "{{ 7 * 7 }} {% raw %} {# no #}",
+    "Einkaufsliste für Zoë 🛒",
+    "買い物リスト",
+    "# heading *bold* [link](url) <b>",
+    "%(here)s %s ${HOME}",
+    "2nd try",
+    "class",
+    "---",
+]
+
+
+def refused(template: Path, destination: Path, **answers: str) -> str:
+    """The message with which Copier refuses the answers; nothing is rendered."""
+    with pytest.raises(ValueError, match="Validation error") as raised:
+        run_copy(str(template), destination, data=answers, defaults=True, quiet=True, skip_tasks=True)
+    assert not destination.exists()
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "words"),
+    [
+        ("project_name", "", "A name, please"),
+        ("project_name", "two\nlines", "one line"),
+        ("package_name", "", "no Python package name"),
+        ("package_name", "shop-list", "no Python package name"),
+        ("package_name", "2shops", "no Python package name"),
+        ("package_name", "_private", "no Python package name"),
+        ("package_name", "einkäufe", "no Python package name"),
+        ("package_name", "shop_", "ends with _"),
+        ("package_name", "class", "word of Python"),
+        ("package_name", "None", "word of Python"),
+        ("package_name", "match", "word of Python"),
+        ("package_name", "json", "module that the project needs"),
+        ("package_name", "alembic", "module that the project needs"),
+        ("package_name", "SQLAlchemy", "module that the project needs"),
+        ("package_name", "a" * 51, "50 characters"),
+        ("project_description", "two\nlines", "One line"),
+        ("user_name", "two\nlines", "One line"),
+        ("user_email", "nobody", "no e-mail address"),
+        ("user_email", "a <a@example.com>", "no e-mail address"),
+        ("existing_database_url", "shop.db", "no database URL"),
+        ("existing_database_url", "sqlite:shop.db", "no database URL"),
+        ("existing_database_url", "://", "no database URL"),
+        ("existing_database_url", "sqlite:///a\nb", "no database URL|one line"),
+        ("existing_database_url", "oracle://scott:tiger@db/x", 'no adoption for "oracle"'),
+        ("existing_database_url", "sqlite://shop.db", "three slashes"),
+        ("existing_database_url", "sqlite:///", "three slashes"),
+    ],
+)
+def test_a_bad_answer_is_refused_in_plain_words(
+    template: Path, tmp_path: Path, question: str, answer: str, words: str
+) -> None:
+    message = refused(template, tmp_path / "shop", **{question: answer})
+    assert any(word in message for word in words.split("|")), message
+
+
+def test_a_refused_url_shows_no_password(template: Path, tmp_path: Path) -> None:
+    message = refused(template, tmp_path / "shop", existing_database_url="db2://me:hunter2@host/x")
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("package_name", "s"),
+        ("package_name", "Shop_List2"),
+        ("user_email", "somebody+tag@example.com"),
+        ("license", "none"),
+        ("existing_database_url", "postgresql+psycopg://me:p%40ss@host:5432/shop?sslmode=require"),
+        ("existing_database_url", "mysql://me@host/shop"),
+        ("existing_database_url", "sqlite:////srv/data/shop.db"),
+    ],
+)
+def test_a_good_answer_is_taken(render: Callable[..., Path], question: str, answer: str) -> None:
+    assert (render(**{question: answer}) / "pyproject.toml").exists()
+
+
+@pytest.mark.parametrize("name", HARD_NAMES)
+def test_a_hard_project_name_comes_out_right(
+    render: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    project = render(project_name=name, project_description=name, user_name=name)
+
+    metadata = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["project"]
+    assert metadata["description"] == name
+    assert metadata["authors"] == [{"name": name}]
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))
+    assert answers["project_name"] == name
+    assert name in (project / "LICENSE").read_text("utf-8")
+    package = answers["package_name"]
+    assert package.isascii()
+    assert package.isidentifier()
+    assert not keyword.iskeyword(package)
+    for source in project.rglob("*.py"):
+        ast.parse(source.read_text("utf-8"))
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_the_readme_shows_markup_in_a_name_as_text(render: Callable[..., Path]) -> None:
+    project = render(project_name="a *b* <c>")
+    assert (project / "README.md").read_text("utf-8").startswith("# a \\*b\\* \\<c\\>\n")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "package"),
+    [
+        ("shop-list", "Shop List", "shop_list"),
+        ("my shop", "My Shop", "my_shop"),
+        ("2shops", "2shops", "app_2shops"),
+        ("json", "Json", "json_app"),
+        ("买", "买", "app"),
+    ],
+)
+def test_names_follow_from_the_destination(
+    render: Callable[..., Path], folder: str, name: str, package: str
+) -> None:
+    answers = yaml.safe_load((render(into=folder) / ".copier-answers.yml").read_text("utf-8"))
+    assert (answers["project_name"], answers["package_name"]) == (name, package)
+
+
+def test_nine_questions_at_most_are_asked_in_the_plain_case() -> None:
+    settings: dict[str, object] = {}
+    for document in (rendering.REPOSITORY / "copier.yml").read_text("utf-8").split("\n---\n"):
+        if not document.startswith("!include"):
+            settings |= yaml.safe_load(document)
+    asked = [
+        name
+        for name, question in settings.items()
+        if not name.startswith("_")
+        and isinstance(question, dict)
+        and question.get("when", True) is True
+        and question.get("ask", True) is not False
+    ]
+    assert len(asked) <= 9, asked
+    assert all(
+        "default" in question
+        for name, question in settings.items()
+        if not name.startswith("_") and isinstance(question, dict)
+    )
+
+
+def test_every_name_that_would_shadow_a_module_is_reserved() -> None:
+    text = (rendering.REPOSITORY / "reserved_names.yml").read_text("utf-8")
+    reserved = set(yaml.safe_load(text)["reserved_names"]["default"].split())
+    public = {name for name in sys.stdlib_module_names if not name.startswith("_")}
+    assert public | set(keyword.kwlist) <= reserved
+
+
+def test_the_names_of_the_dependencies_are_reserved(render: Callable[..., Path]) -> None:
+    text = (rendering.REPOSITORY / "reserved_names.yml").read_text("utf-8")
+    reserved = set(yaml.safe_load(text)["reserved_names"]["default"].lower().split())
+    import_names = {"python-dotenv": "dotenv", "psycopg": "psycopg"}
+    for database in ("sqlite", "postgresql", "mariadb"):
+        project = render(into=database, database=database)
+        data = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+        for line in data["project"]["dependencies"] + data["dependency-groups"]["dev"]:
+            name = Requirement(line).name
+            assert import_names.get(name, name.replace("-", "_")) in reserved
+
+
+def test_a_relative_sqlite_path_starts_where_the_person_stands(
+    template: Path, tmp_path: Path
+) -> None:
+    rendering.run(
+        sys.executable, "-m", "copier", "copy", "--defaults", "--skip-tasks", "--quiet",
+        "--data", "existing_database_url=sqlite:///data/old shop.db?timeout=5",
+        template, "../elsewhere/shop-list",
+        cwd=(tmp_path / "here").mkdir() or tmp_path / "here",
+    )  # fmt: skip
+    written = (tmp_path / "elsewhere" / "shop-list" / ".env").read_text("utf-8")
+    assert f"DATABASE_URL='sqlite:///{tmp_path}/here/data/old shop.db?timeout=5'" in written
+
+
+def test_the_url_of_a_database_stands_in_dotenv_and_nowhere_else(
+    render: Callable[..., Path],
+) -> None:
+    url = r"postgresql://me:s3cr%25et'\$@host/shop"
+    project = render(existing_database_url=url)
+    holding = [name for name, content in rendering.files(project).items() if b"s3cr" in content]
+    assert holding == [".env"]
+    from dotenv import dotenv_values
+
+    assert dotenv_values(project / ".env", interpolate=False)["DATABASE_URL"] == url
+    assert rendering.run("git", "init", "-q", cwd=project) == ""
+    assert rendering.run("git", "check-ignore", ".env", cwd=project).strip() == ".env"
