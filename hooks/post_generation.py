@@ -60,7 +60,9 @@ def commands(step: str, *arguments: str) -> list[tuple[str, list[str], bool]]:
     """Title, command, and whether its output is for the person, of everything to do."""
     todo = install_commands()
     if step == "migrate":
-        todo.append(("Migrating the database", [str(SCRIPTS / "alembic"), "upgrade", "head"], False))
+        todo.append(
+            ("Migrating the database", [str(SCRIPTS / "alembic"), "upgrade", "head"], False)
+        )
     elif step == "adopt":
         adopt = [str(PYTHON), str(Path("alembic", "adopt.py"))]
         todo.append(("Adopting the database", [*adopt, "--generator", *arguments], True))
@@ -110,7 +112,11 @@ def run(title: str, command: list[str], shown: bool) -> None:
         with Clock(title):
             try:
                 ended = subprocess.run(
-                    command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                    command,
+                    check=False,
+                    text=True,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
                 )
             except OSError as error:
                 raise Failed(f"{title} failed: {error}") from error

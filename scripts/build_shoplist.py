@@ -17,7 +17,9 @@ from pathlib import Path
 from copier import run_copy
 
 TEMPLATE = Path(__file__).resolve().parents[1]
-SHIPPED = TEMPLATE / "template" / "{% if database == 'sqlite' and not adopted %}shoplist.db{% endif %}"
+SHIPPED = (
+    TEMPLATE / "template" / "{% if database == 'sqlite' and not adopted %}shoplist.db{% endif %}"
+)
 
 
 def build(folder: Path) -> Path:

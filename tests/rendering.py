@@ -60,7 +60,9 @@ def git(*arguments: str, cwd: Path) -> str:
     return run("git", *arguments, cwd=cwd)
 
 
-def python(module: str, *arguments: str, cwd: Path, status: int | None = 0, **environment: str) -> str:
+def python(
+    module: str, *arguments: str, cwd: Path, status: int | None = 0, **environment: str
+) -> str:
     """Run one of the tools of the tests' own environment, such as alembic, in a project."""
     return run(sys.executable, "-m", module, *arguments, cwd=cwd, status=status, **environment)
 
@@ -92,9 +94,7 @@ def commit(repository: Path, message: str) -> None:
 
 def render(template: Path, destination: Path, **answers: Any) -> Path:
     """Render the template without running its tasks; give the project's folder."""
-    run_copy(
-        str(template), destination, data=answers, defaults=True, quiet=True, skip_tasks=True
-    )
+    run_copy(str(template), destination, data=answers, defaults=True, quiet=True, skip_tasks=True)
     return destination
 
 

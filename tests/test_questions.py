@@ -7,10 +7,12 @@ import keyword
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from copier import run_copy
+from copier.errors import UserMessageError
 from packaging.requirements import Requirement
 
 import rendering
@@ -37,9 +39,9 @@ HARD_NAMES = [
 
 
 def refused(template: Path, destination: Path, **answers: str) -> str:
-    """The message with which Copier refuses the answers; nothing is rendered."""
-    with pytest.raises(ValueError, match="Validation error") as raised:
-        run_copy(str(template), destination, data=answers, defaults=True, quiet=True, skip_tasks=True)
+    """The words with which Copier refuses the answers; nothing is rendered."""
+    with pytest.raises(UserMessageError, match="Answer refused: ") as raised:
+        rendering.render(template, destination, **answers)
     assert not destination.exists()
     return str(raised.value)
 
@@ -146,25 +148,57 @@ def test_names_follow_from_the_destination(
     assert (answers["project_name"], answers["package_name"]) == (name, package)
 
 
-def test_nine_questions_at_most_are_asked_in_the_plain_case() -> None:
-    settings: dict[str, object] = {}
+def test_a_refused_answer_ends_copier_with_one_line_and_no_traceback(
+    template: Path, tmp_path: Path
+) -> None:
+    output = rendering.python(
+        "copier", "copy", "--quiet", "--defaults", "--skip-tasks", "--data", "package_name=class",
+        str(template), "shop-list", cwd=tmp_path, status=1,
+    )  # fmt: skip
+    assert "Traceback" not in output
+    assert output.strip().count("\n") == 0
+    assert "choose another" in output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("project_name", " "),
+        ("package_name", "class"),
+        ("project_description", "two\nlines"),
+        ("user_name", "two\nlines"),
+        ("user_email", "nobody"),
+    ],
+)
+def test_a_person_who_types_a_bad_answer_is_asked_again(
+    template: Path, tmp_path: Path, question: str, answer: str
+) -> None:
+    """What Copier validates when it asks, it validates in a person's own defaults, too."""
+    with pytest.raises(ValueError, match=f"Validation error for question '{question}'"):
+        run_copy(
+            str(template), tmp_path / "shop", user_defaults={question: answer},
+            defaults=True, quiet=True, skip_tasks=True,
+        )  # fmt: skip
+
+
+def questions() -> dict[str, dict[str, Any]]:
+    """The questions of copier.yml by name."""
+    found: dict[str, Any] = {}
     for document in (rendering.REPOSITORY / "copier.yml").read_text("utf-8").split("\n---\n"):
         if not document.startswith("!include"):
-            settings |= yaml.safe_load(document)
+            found |= yaml.safe_load(document)
+    return {name: value for name, value in found.items() if not name.startswith("_")}
+
+
+def test_nine_questions_at_most_are_asked_in_the_plain_case() -> None:
     asked = [
         name
-        for name, question in settings.items()
-        if not name.startswith("_")
-        and isinstance(question, dict)
-        and question.get("when", True) is True
-        and question.get("ask", True) is not False
+        for name, question in questions().items()
+        if question.get("when", True) is True and question.get("ask", True) is not False
     ]
     assert len(asked) <= 9, asked
-    assert all(
-        "default" in question
-        for name, question in settings.items()
-        if not name.startswith("_") and isinstance(question, dict)
-    )
+    assert all("default" in question for question in questions().values())
 
 
 def test_every_name_that_would_shadow_a_module_is_reserved() -> None:
