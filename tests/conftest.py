@@ -46,3 +46,9 @@ def render(template: Path, tmp_path: Path) -> Callable[..., Path]:
         return rendering.render(template, tmp_path / into, **answers)
 
     return render_into
+
+
+@pytest.fixture(scope="session")
+def tool_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mypy's cache, shared by all projects: what it knows of SQLAlchemy takes long to learn."""
+    return tmp_path_factory.mktemp("mypy-cache")

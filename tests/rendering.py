@@ -23,7 +23,7 @@ ENVIRONMENT = {
     if name not in ("DATABASE_URL", "ALEMBIC_LOCK_TIMEOUT", "VIRTUAL_ENV", "PYTHONPATH")
     and not name.startswith(("COPIER_", "GIT_"))
 } | {
-    "COPIER_SETTINGS_PATH": os.devnull,
+    "XDG_CONFIG_HOME": os.devnull,
     "GIT_AUTHOR_NAME": "Tester",
     "GIT_AUTHOR_EMAIL": "tester@example.com",
     "GIT_COMMITTER_NAME": "Tester",
