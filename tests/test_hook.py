@@ -1,0 +1,245 @@
+"""The post-generation hook: what it sets up, and what it leaves behind when something fails."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rendering
+from rendering import REPOSITORY, run
+
+HOOK = REPOSITORY / "hooks" / "post_generation.py"
+TOOLS = Path(sys.executable).parent
+
+
+def path_with(folder: Path, *programs: str) -> str:
+    """A PATH on which only these programs and git are found."""
+    folder.mkdir()
+    for program in ("git", *programs):
+        found = shutil.which(program, path=f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
+        assert found, f"{program} is missing: the README's test command installs it"
+        (folder / program).symlink_to(found)
+    return str(folder)
+
+
+def copy(template: Path, destination: Path, *options: str, **environment: str) -> str:
+    """`copier copy --trust` as a person types it; what is printed."""
+    return run(
+        sys.executable, "-m", "copier", "copy", "--trust", "--defaults", *options, template,
+        destination, cwd=destination.parent, **environment,
+    )  # fmt: skip
+
+
+def by_hand(output: str) -> list[str]:
+    """The commands that the hook prints for a person to go on with."""
+    after = output.split("To go on")[1]
+    return [line.strip() for line in after.splitlines() if line.startswith("  ")]
+
+
+def in_project(project: Path, program: str) -> Path:
+    return project / ".venv" / ("Scripts" if os.name == "nt" else "bin") / program
+
+
+def test_the_hook_needs_nothing_but_the_standard_library() -> None:
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(HOOK.read_text("utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= sys.stdlib_module_names
+
+
+def test_the_hook_is_short_enough_to_be_read_before_it_is_trusted() -> None:
+    assert len(HOOK.read_text("utf-8").splitlines()) <= 220
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_new_project_is_installed_and_migrated(
+    template: Path, tmp_path: Path, installer: str
+) -> None:
+    programs = ["uv"] if installer == "uv" else []
+    project = tmp_path / "shop-list"
+    output = copy(template, project, PATH=path_with(tmp_path / "bin", *programs))
+
+    assert f"Installing with {installer}" in output
+    assert len(by_hand(output)) == 3
+    assert "(head)" in run(in_project(project, "alembic"), "current", cwd=project)
+    assert "passed" in run(in_project(project, "pytest"), "-q", cwd=project)
+
+
+def test_setup_false_renders_files_only(template: Path, tmp_path: Path) -> None:
+    copy(template, tmp_path / "shop-list", "--data", "setup=false")
+    assert not (tmp_path / "shop-list" / ".venv").exists()
+    with sqlite3.connect(tmp_path / "shop-list" / "shoplist.db") as connection:
+        assert connection.execute("SELECT count(*) FROM item").fetchone() == (0,)
+    connection.close()
+
+
+@pytest.mark.slow
+def test_without_a_network_the_project_stays_and_the_printed_commands_finish_it(
+    template: Path, tmp_path: Path
+) -> None:
+    project, path = tmp_path / "shop-list", path_with(tmp_path / "bin", "uv")
+    output = copy(
+        template, project, PATH=path, UV_OFFLINE="1", UV_CACHE_DIR=str(tmp_path / "cache")
+    )
+
+    assert "Installing with uv failed" in output
+    assert "Traceback" not in output
+    assert rendering.files(project).keys() >= {"pyproject.toml", "alembic.ini", "shoplist.db"}
+    for command in by_hand(output):
+        subprocess.run(
+            command, shell=True, cwd=project, check=True, env=os.environ | {"PATH": path}
+        )
+    assert "(head)" in run(in_project(project, "alembic"), "current", cwd=project)
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_hook_says_how_to_go_on(project: Path, tmp_path: Path, kill: int) -> None:
+    """Its exit status is 0: Copier deletes a new project whose task fails."""
+    slow = tmp_path / "bin" / "uv"
+    slow.parent.mkdir()
+    slow.write_text("#!/bin/sh\necho started > started\nexec sleep 60\n")
+    slow.chmod(0o755)
+    hook = subprocess.Popen(
+        [sys.executable, str(HOOK), "migrate"],
+        cwd=project,
+        env=rendering.ENVIRONMENT | {"PATH": f"{slow.parent}{os.pathsep}{os.defpath}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while not (project / "started").exists():
+        assert hook.poll() is None
+    hook.send_signal(kill)
+    output, _ = hook.communicate(timeout=10)
+
+    assert hook.returncode == 0
+    assert "Interrupted." in output
+    assert by_hand(output)[-1].endswith("alembic upgrade head")
+
+
+def test_a_project_copied_again_keeps_what_its_owner_wrote(template: Path, project: Path) -> None:
+    models = project / "src" / "shop_list" / "models.py"
+    models.write_text("# mine\n")
+    (project / ".env").write_text("DATABASE_URL='sqlite:///mine.db'\n")
+    (project / "shoplist.db").write_bytes(b"mine")
+    (project / "alembic" / "versions" / "5d0c1f7a9e34_create_item.py").unlink()
+    (project / "tests" / "test_item.py").unlink()
+    before = rendering.files(project)
+
+    copy(template, project, "--overwrite", "--skip-tasks")
+
+    assert rendering.files(project) == before
+
+
+def test_recopy_keeps_what_the_owner_wrote_and_renews_the_rest(
+    template: Path, project: Path
+) -> None:
+    models = project / "src" / "shop_list" / "models.py"
+    models.write_text("# mine\n")
+    (project / "alembic" / "lossless" / "backend.py").write_text("# broken\n")
+    before = rendering.files(project)
+
+    run(
+        sys.executable, "-m", "copier", "recopy", "--skip-tasks", "--overwrite", "--defaults",
+        cwd=project,
+    )  # fmt: skip
+
+    after = rendering.files(project)
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed == {"alembic/lossless/backend.py"}
+
+
+def test_a_folder_with_files_of_its_own_is_not_overwritten(template: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "shop-list" / "README.md"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    output = run(
+        sys.executable, "-m", "copier", "copy", "--defaults", "--skip-tasks", template,
+        mine.parent, cwd=tmp_path, status=1,
+    )  # fmt: skip
+    assert "README.md" in output
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("sqlite:///missing.db", "missing.db"),
+        ("sqlite:///text.db", "not a database"),
+        ("postgresql+psycopg://me:hunter2@127.0.0.1:9/shop", "postgresql"),
+    ],
+)
+def test_a_database_that_cannot_be_adopted_leaves_a_working_project_and_the_way_on(
+    template: Path, tmp_path: Path, url: str, words: str
+) -> None:
+    (tmp_path / "text.db").write_text("just some text, longer than a header would be" * 9)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    project = tmp_path / "shop-list"
+    path = path_with(tmp_path / "bin", "uv")
+    output = copy(template, project, "--data", f"existing_database_url={url}", PATH=path)
+
+    assert words in output
+    assert "Traceback" not in output
+    assert "hunter2" not in output
+    assert re.search(r"alembic.adopt\.py --generator declarative", by_hand(output)[-1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "bin", "shop-list"])
+    assert run(in_project(project, "alembic"), "history", cwd=project) == ""
+
+
+@pytest.mark.slow
+def test_an_existing_database_is_adopted_and_lives_on(template: Path, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "old shop.db") as connection:
+        connection.executescript(
+            """
+            CREATE TABLE shelf (id INTEGER PRIMARY KEY, label TEXT NOT NULL COLLATE NOCASE);
+            CREATE TABLE book (
+                id INTEGER PRIMARY KEY AUTOINCREMENT,
+                title VARCHAR(100) NOT NULL DEFAULT '100% ''new''' CHECK (title <> ''),
+                shelf_id INTEGER REFERENCES shelf ON DELETE CASCADE
+            );
+            CREATE INDEX book_title ON book (title DESC);
+            INSERT INTO shelf VALUES (1, 'Poetry');
+            INSERT INTO book (title, shelf_id) VALUES ('Odes', 1);
+            """
+        )
+    connection.close()
+    project = tmp_path / "shop-list"
+    output = copy(
+        template, project, "--data", "existing_database_url=sqlite:///old shop.db",
+        PATH=path_with(tmp_path / "bin", "uv"),
+    )  # fmt: skip
+
+    assert len(by_hand(output)) == 3, output
+    if os.name == "posix":
+        assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
+    alembic = in_project(project, "alembic")
+    assert "No new upgrade operations" in run(alembic, "check", cwd=project)
+    assert "passed" in run(in_project(project, "pytest"), "-q", cwd=project)
+    models = project / "src" / "shop_list" / "models.py"
+    text = models.read_text("utf-8")
+    models.write_text(re.sub(r"( +)label: .*\n", r"\g<0>\1room: Mapped[str | None]\n", text))
+    run(alembic, "revision", "--autogenerate", "-m", "add room", cwd=project)
+    run(alembic, "upgrade", "head", cwd=project)
+    with sqlite3.connect(tmp_path / "old shop.db") as connection:
+        rows = connection.execute("SELECT title, label, room FROM book, shelf").fetchall()
+    connection.close()
+    assert rows == [("Odes", "Poetry", None)]
