@@ -23,12 +23,16 @@ TOOLS = Path(sys.executable).parent
 
 
 def path_with(folder: Path, *programs: str) -> str:
-    """A PATH on which only these programs and git are found."""
+    """A PATH with the system's programs and these, but no other installer of Python packages."""
     folder.mkdir()
-    for program in ("git", *programs):
-        found = shutil.which(program, path=f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
-        assert found, f"{program} is missing: the README's test command installs it"
-        (folder / program).symlink_to(found)
+    for directory in os.defpath.split(os.pathsep):
+        for program in Path(directory).glob("*"):
+            if program.name not in ("uv", "poetry") and not (folder / program.name).exists():
+                (folder / program.name).symlink_to(program)
+    for name in programs:
+        found = shutil.which(name, path=f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
+        assert found, f"{name} is missing: the README's test command installs it"
+        (folder / name).symlink_to(found)
     return str(folder)
 
 
