@@ -1,0 +1,153 @@
+"""Alembic's own commands in a project, as its documentation has them, from the root and from elsewhere."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+from rendering import python, run
+
+ADDED = "    price: Mapped[float | None]\n"
+
+
+def add_a_column(project: Path) -> None:
+    models = project / "src" / "shop_list" / "models.py"
+    models.write_text(models.read_text() + ADDED)
+
+
+def columns(database: Path) -> list[str]:
+    connection = sqlite3.connect(database)
+    found = [row[1] for row in connection.execute("PRAGMA table_info(item)")]
+    connection.close()
+    return found
+
+
+def alembic(project: Path, *arguments: str, status: int = 0, **environment: str) -> str:
+    return python("alembic", *arguments, cwd=project, status=status, **environment)
+
+
+def test_a_change_of_the_models_becomes_a_revision_and_goes_up_and_down(project: Path) -> None:
+    add_a_column(project)
+    assert "add_column" in alembic(project, "check", status=255)
+    alembic(project, "revision", "--autogenerate", "-m", "add a price")
+    (revision,) = (project / "alembic" / "versions").glob("*_add_a_price.py")
+    assert "batch_alter_table" in revision.read_text()
+
+    alembic(project, "upgrade", "+1")
+    assert columns(project / "shoplist.db") == ["id", "name", "quantity", "price"]
+    assert "No new upgrade operations detected." in alembic(project, "check")
+    assert "(head)" in alembic(project, "current")
+    alembic(project, "downgrade", "-1")
+    assert columns(project / "shoplist.db") == ["id", "name", "quantity"]
+    alembic(project, "downgrade", "base")
+    assert columns(project / "shoplist.db") == []
+    alembic(project, "upgrade", "head")
+    assert columns(project / "shoplist.db") == ["id", "name", "quantity", "price"]
+
+    assert python("ruff", "check", cwd=project).strip() == "All checks passed!"
+    assert "already formatted" in python("ruff", "format", "--check", cwd=project)
+
+
+def test_an_empty_revision_can_be_written_by_hand(project: Path) -> None:
+    alembic(project, "revision", "-m", "fill in prices")
+    assert len(list((project / "alembic" / "versions").glob("*_fill_in_prices.py"))) == 1
+    assert len(alembic(project, "heads").splitlines()) == 1
+    assert "(head), fill in prices" in alembic(project, "history")
+    assert "(current)" in alembic(project, "history", "-i")
+    alembic(project, "stamp", "head")
+    assert "(head)" in alembic(project, "current")
+
+
+def test_autogenerate_without_a_change_writes_no_file(project: Path) -> None:
+    before = sorted((project / "alembic" / "versions").iterdir())
+    assert "no revision is needed" in alembic(
+        project, "revision", "--autogenerate", "-m", "nothing"
+    )
+    assert sorted((project / "alembic" / "versions").glob("*.*")) == [
+        path for path in before if path.is_file()
+    ]
+
+
+def test_the_next_revision_can_be_written_as_sql_and_run_by_the_sqlite3_shell(
+    project: Path,
+) -> None:
+    add_a_column(project)
+    alembic(project, "revision", "--autogenerate", "-m", "add a price")
+    log = re.compile(r"^INFO .*\n", re.MULTILINE)
+    script = log.sub("", alembic(project, "upgrade", "+1", "--sql"))
+    (project / "next.sql").write_text(script)
+    run("sqlite3", "-bail", "shoplist.db", ".read next.sql", cwd=project)
+    assert columns(project / "shoplist.db") == ["id", "name", "quantity", "price"]
+    assert "(head)" in alembic(project, "current")
+    assert "No new upgrade operations detected." in alembic(project, "check")
+
+
+def test_everything_works_from_another_folder_too(project: Path, tmp_path: Path) -> None:
+    add_a_column(project)
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    ini = ["-c", "../shop-list/alembic.ini"]
+    alembic(elsewhere, *ini, "revision", "--autogenerate", "-m", "add a price")
+    alembic(elsewhere, *ini, "upgrade", "head")
+    assert columns(project / "shoplist.db") == ["id", "name", "quantity", "price"]
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_models_may_become_a_package(project: Path) -> None:
+    source = project / "src" / "shop_list" / "models.py"
+    text = source.read_text()
+    base, item = text.split("class Item(Base)")
+    source.unlink()
+    package = project / "src" / "shop_list" / "models"
+    package.mkdir()
+    (package / "__init__.py").write_text('"""Models."""\n\nfrom .base import Base as Base\n')
+    (package / "base.py").write_text(base)
+    (package / "item.py").write_text(
+        "from sqlalchemy import String\nfrom sqlalchemy.orm import Mapped, mapped_column\n\n"
+        f"from .base import Base\n\n\nclass Item(Base){item}"
+    )
+    # Nobody imports item.py, yet its table must not look like one to drop.
+    assert "No new upgrade operations detected." in alembic(project, "check")
+
+
+def test_models_may_be_tables_without_classes(project: Path) -> None:
+    (project / "src" / "shop_list" / "models.py").write_text(
+        "from sqlalchemy import Column, Integer, MetaData, String, Table, UniqueConstraint\n\n"
+        "metadata = MetaData()\n"
+        't_item = Table("item", metadata, Column("id", Integer, primary_key=True),\n'
+        '    Column("name", String(200), nullable=False),\n'
+        '    Column("quantity", Integer, nullable=False, server_default="1"),\n'
+        '    UniqueConstraint("name", name="uq_item_name"))\n'
+    )
+    assert "No new upgrade operations detected." in alembic(project, "check")
+
+
+def test_models_without_metadata_are_reported(project: Path) -> None:
+    (project / "src" / "shop_list" / "models.py").write_text("x = 1\n")
+    output = alembic(project, "check", status=255)
+    assert "has no `Base` and no `metadata`" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("generator", ["declarative", "tables", "dataclasses"])
+def test_sqlacodegen_reads_the_database(project: Path, generator: str) -> None:
+    code = run(
+        Path(sys.executable).parent / "sqlacodegen", "--generator", generator,
+        "sqlite:///shoplist.db", cwd=project,
+    )  # fmt: skip
+    assert "alembic_version" not in code
+    assert re.search(r"item.*name.*quantity", code, re.DOTALL | re.IGNORECASE)
+
+
+def test_the_sqlite3_shell_shows_the_schema(project: Path) -> None:
+    assert run("sqlite3", "shoplist.db", ".tables", cwd=project).split() == [
+        "alembic_version",
+        "item",
+    ]
+    assert "CONSTRAINT pk_item PRIMARY KEY" in run(
+        "sqlite3", "shoplist.db", ".schema item", cwd=project
+    )
