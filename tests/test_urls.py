@@ -71,7 +71,7 @@ def test_any_password_survives_each_place(project: Path, password: str) -> None:
 
 
 def test_a_project_in_a_folder_with_a_hard_name_works(render: object, tmp_path: Path) -> None:
-    project = render(into="100% ünï 'q' $x", package_name="shop_list")  # type: ignore[operator]
+    project = render(into="ünï & y 'q' $x", package_name="shop_list")  # type: ignore[operator]
     add = "    price: Mapped[float | None]\n"
     models = project / "src" / "shop_list" / "models.py"
     models.write_text(models.read_text() + add)
