@@ -2,9 +2,10 @@
 
 Copier runs this in the project's folder, with its own Python and nothing but the standard library:
 
-    python post_generation.py migrate             install, then `alembic upgrade head`
+    python post_generation.py install             install: the shipped shoplist.db is at the head
+                                                  revision, or the database is its owner's
+    python post_generation.py migrate             install, then `alembic upgrade head` on a server
     python post_generation.py adopt GENERATOR     install, then `alembic/adopt.py` on the URL in .env
-    python post_generation.py install             install only: the database is its owner's
 
 It runs the project's own commands and prints what fails, so that a person can go on by hand. It ends
 with 0 even then: Copier deletes a new project whose task fails, and a missing network is no reason.
@@ -50,7 +51,7 @@ def main(step: str, *arguments: str) -> None:
         for _, command, _ in todo[done:]:
             print("  " + shown_command(command))
     else:
-        print_next(step)
+        print_next()
     finally:
         if locking is not None and locking.poll() is None:
             locking.terminate()
@@ -176,15 +177,12 @@ def finish_poetry_lock(locking: subprocess.Popen[str] | None) -> None:
         print("Poetry could not write poetry.lock; try `poetry lock` later to see why.")
 
 
-def print_next(step: str) -> None:
+def print_next() -> None:
     """The three commands to go on with."""
     runner = "poetry run " if shutil.which("poetry") else str(SCRIPTS) + os.sep
     print(f"\nReady. To go on:\n  cd {shlex.quote(str(Path.cwd()))}")
     print(f"  {runner}pytest")
-    if step == "install":
-        print(f"  {runner}alembic check")
-    else:
-        print(f'  {runner}alembic revision --autogenerate -m "what you changed in models.py"')
+    print(f'  {runner}alembic revision --autogenerate -m "what you changed in models.py"')
 
 
 def shown_command(command: list[str]) -> str:

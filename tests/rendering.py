@@ -20,7 +20,14 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
-    if name not in ("DATABASE_URL", "ALEMBIC_LOCK_TIMEOUT", "VIRTUAL_ENV", "PYTHONPATH")
+    if name
+    not in (
+        "DATABASE_URL",
+        "ALEMBIC_LOCK_TIMEOUT",
+        "VIRTUAL_ENV",
+        "PYTHONPATH",
+        "PYTHONDONTWRITEBYTECODE",
+    )
     and not name.startswith(("COPIER_", "GIT_"))
 } | {
     "XDG_CONFIG_HOME": os.devnull,

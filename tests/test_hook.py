@@ -184,6 +184,19 @@ def test_a_folder_with_files_of_its_own_is_not_overwritten(template: Path, tmp_p
 
 
 @pytest.mark.slow
+def test_a_new_project_whose_server_is_not_there_is_installed_and_says_how_to_go_on(
+    template: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "shop-list"
+    path = path_with(tmp_path / "bin", "uv")
+    output = copy(template, project, "--data", "database=mariadb", PATH=path, MYSQL_TCP_PORT="9")
+    assert "Cannot connect to mariadb" in output
+    assert "Traceback" not in output
+    assert by_hand(output)[-1].endswith("alembic upgrade head")
+    assert "passed" in run(in_project(project, "pytest"), "-q", cwd=project)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "words"),
     [
