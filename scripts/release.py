@@ -1,0 +1,220 @@
+"""Make a release: record what it renders, check all that a version promises, set the tag.
+
+    python scripts/release.py record 1.2.0    write tests/fixtures/renders/1.2.0.json, to be committed
+    python scripts/release.py check 1.2.0     say what stands in the way
+    python scripts/release.py tag 1.2.0       check, run the tests, and set the tag
+
+CONTRIBUTING.md says what a version may change, and who owns what.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from copier import run_copy
+from packaging.version import InvalidVersion, Version
+from pathspec import PathSpec
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RENDERS = Path("tests", "fixtures", "renders")
+OWNERS = ("person", "template", "both")
+
+
+def main(command: str, version: str) -> int:
+    """Do one of the three; the exit status is 1 if something stands in the way."""
+    if command == "record":
+        print(record(REPOSITORY, version))
+        return 0
+    found = list(problems(REPOSITORY, version))
+    if not found and command == "tag":
+        tests = subprocess.run([sys.executable, "-m", "pytest"], cwd=REPOSITORY, check=False)
+        found = ["the tests fail"] if tests.returncode else []
+    for problem in found:
+        print(f"{version}: {problem}", file=sys.stderr)
+    if command == "tag" and not found:
+        git("tag", "--annotate", "--message", f"Version {version}", f"v{version}")
+        print(f"Tagged. To publish: git push origin v{version}")
+    return 1 if found else 0
+
+
+def git(*arguments: str, repository: Path = REPOSITORY) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(
+        command, cwd=repository, check=True, capture_output=True, text=True
+    ).stdout
+
+
+# --- What stands in the way -------------------------------------------------------------------
+
+
+def problems(repository: Path, version: str) -> Iterator[str]:
+    """Everything, the tests aside, that must be put right before a version can be released."""
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        yield "a version is three numbers, such as 1.2.0"
+        return
+    if git("status", "--porcelain", repository=repository):
+        yield "there are changes that are not committed"
+    earlier = tags(repository)
+    if earlier and Version(version) <= earlier[-1]:
+        yield f"not newer than the last tag, {earlier[-1]}"
+    if not changes(repository, version):
+        yield f'CHANGELOG.md must begin with an entry "## {version}" that says something'
+    yield from recording_problems(repository, version)
+    yield from interface_problems(repository, version)
+    yield from ownership_problems(repository)
+
+
+def tags(repository: Path) -> list[Version]:
+    """The released versions, the oldest first."""
+    found = []
+    for tag in git("tag", "--list", repository=repository).split():
+        try:
+            found.append(Version(tag))
+        except InvalidVersion:
+            continue
+    return sorted(found)
+
+
+def changes(repository: Path, version: str) -> str:
+    """What CHANGELOG.md says of a version, if it is the newest entry."""
+    sections = re.split(r"^## ", (repository / "CHANGELOG.md").read_text("utf-8"), flags=re.M)
+    heading, _, text = sections[1].partition("\n") if len(sections) > 1 else ("", "", "")
+    return text.strip() if heading.split()[:1] == [version] else ""
+
+
+def recording_problems(repository: Path, version: str) -> Iterator[str]:
+    """Later versions are tested against the recording, so it must be of this one."""
+    path = repository / RENDERS / f"{version}.json"
+    if not path.exists():
+        yield f"no recording; run: python scripts/release.py record {version}"
+    elif json.loads(path.read_text("utf-8")) != recording(repository):
+        yield f"the recording is of another state; run: python scripts/release.py record {version}"
+
+
+def interface_problems(repository: Path, version: str) -> Iterator[str]:
+    """Answers are an interface: recorded ones stay questions, and every question has a default."""
+    asked = questions(repository)
+    for name, question in asked.items():
+        if "default" not in question:
+            yield f"the question {name} has no default: `copier update --defaults` would fail"
+    for path in sorted((repository / RENDERS).glob("*.json")):
+        if path.stem.split(".")[0] != version.split(".")[0]:
+            continue  # a major version may drop an answer
+        for name in json.loads(path.read_text("utf-8"))["answers"].keys() - asked.keys():
+            yield f"{path.stem} recorded the answer {name}, and no question is called so any more"
+
+
+def questions(repository: Path) -> dict[str, dict[str, Any]]:
+    """The questions of copier.yml and of what it includes."""
+    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_constructor("!include", lambda _, node: {"included": node.value})
+    found: dict[str, dict[str, Any]] = {}
+    for part in yaml.load_all((repository / "copier.yml").read_text("utf-8"), Loader=loader):
+        if set(part) == {"included"}:
+            part = yaml.safe_load((repository / part["included"]).read_text("utf-8"))
+        found |= {name: data for name, data in part.items() if not name.startswith("_")}
+    return found
+
+
+# --- Who owns what ----------------------------------------------------------------------------
+
+
+def ownership_problems(repository: Path) -> Iterator[str]:
+    """Each shipped file has one owner in CONTRIBUTING.md, and each rule there is of use."""
+    rules, used = ownership(repository), set()
+    for path in shipped(repository):
+        matching = [pattern for pattern in rules if matches(pattern, path)]
+        used.update(matching)
+        if len(matching) != 1:
+            yield f"{path}: {len(matching)} rules in CONTRIBUTING.md say who owns it, not one"
+    for pattern in sorted(rules.keys() - used):
+        yield f"CONTRIBUTING.md has a rule for {pattern}, which is not shipped"
+
+
+def ownership(repository: Path) -> dict[str, str]:
+    """Pattern and owner, from the table between the marks in CONTRIBUTING.md."""
+    text = (repository / "CONTRIBUTING.md").read_text("utf-8")
+    table = text.partition("<!-- owners -->")[2].partition("<!-- /owners -->")[0]
+    rules = {}
+    for patterns, owner in re.findall(r"^\| (`[^|]+`) \| (\w+) \|", table, flags=re.M):
+        assert owner in OWNERS, owner
+        rules |= dict.fromkeys(re.findall(r"`([^`]+)`", patterns), owner)
+    return rules
+
+
+def shipped(repository: Path) -> list[str]:
+    """The paths that the template may write, with its conditions and suffixes taken off."""
+    paths = git("ls-files", "-z", "--", "template/", repository=repository).split("\0")
+    known = {
+        "{{ _copier_conf.answers_file }}": ".copier-answers.yml",
+        "{{ package_name }}": "package",
+    }
+    found = set()
+    for path in filter(None, paths):
+        path = re.sub(r"{%.*?%}", "", path.removeprefix("template/").removesuffix(".jinja"))
+        for expression, name in known.items():
+            path = path.replace(expression, name)
+        found.add(path)
+    return sorted(found)
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Whether a pattern, as git writes them, is of a path."""
+    return PathSpec.from_lines("gitignore", [pattern]).match_file(path)
+
+
+# --- Recordings -------------------------------------------------------------------------------
+
+
+def record(repository: Path, version: str) -> Path:
+    """Write down what the working tree renders; give the file."""
+    path = repository / RENDERS / f"{version}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(recording(repository), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return path
+
+
+def recording(repository: Path) -> dict[str, Any]:
+    """A render with every default: answers, and files. Of the template's own only the names.
+
+    No update depends on what was in these: they are replaced.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        project = Path(scratch, "shop-list")
+        run_copy(
+            str(repository), project, defaults=True, skip_tasks=True, quiet=True, vcs_ref="HEAD"
+        )
+        answers = yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))
+        rules = ownership(repository)
+        found: dict[str, Any] = {
+            "answers": {name: answer for name, answer in answers.items() if name[0] != "_"},
+            "template": [],
+            "text": {},
+            "binary": {},
+        }
+        for path in sorted(path for path in project.rglob("*") if path.is_file()):
+            name, content = path.relative_to(project).as_posix(), path.read_bytes()
+            owner = next((rules[pattern] for pattern in rules if matches(pattern, name)), "both")
+            if name == ".copier-answers.yml":
+                continue
+            if owner == "template":
+                found["template"].append(name)
+            elif b"\0" in content:
+                found["binary"][name] = base64.b64encode(zlib.compress(content)).decode()
+            else:
+                found["text"][name] = content.decode()
+        return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
