@@ -134,13 +134,15 @@ def test_models_without_metadata_are_reported(project: Path) -> None:
 
 
 @pytest.mark.parametrize("generator", ["declarative", "tables", "dataclasses"])
-def test_sqlacodegen_reads_the_database(project: Path, generator: str) -> None:
+def test_what_sqlacodegen_writes_can_be_the_models(project: Path, generator: str) -> None:
     code = run(
         Path(sys.executable).parent / "sqlacodegen", "--generator", generator,
         "sqlite:///shoplist.db", cwd=project,
     )  # fmt: skip
     assert "alembic_version" not in code
     assert re.search(r"item.*name.*quantity", code, re.DOTALL | re.IGNORECASE)
+    (project / "src" / "shop_list" / "models.py").write_text(code)
+    assert "No new upgrade operations detected." in alembic(project, "check")
 
 
 def test_the_sqlite3_shell_shows_the_schema(project: Path) -> None:
