@@ -1,0 +1,11 @@
+"""The steps of `python alembic/adopt.py`: from an existing database to models, a baseline, and a proof.
+
+command.py      the command line, the order of the steps, the exit status
+project.py      the project's files: what belongs to its owner, what may be replaced
+columns.py      a Python type for each column that every stored value fits
+generators.py   sqlacodegen's generators, with corrections
+models.py       models.py: written, formatted, imported
+revision.py     the baseline revision: its two files
+proof.py        is what was written the same as the database?
+report.py       what is told at the end
+"""

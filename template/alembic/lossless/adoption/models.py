@@ -1,0 +1,136 @@
+"""models.py: from a database's tables to a formatted module that imports.
+
+Knows the order of the work; types are chosen in `columns.py`, source is written in `generators.py`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alembic.util import CommandError
+from sqlalchemy import MetaData, Table, inspect
+from sqlalchemy.orm import clear_mappers, configure_mappers
+
+from ..native import Native, Source
+from .columns import TooMany, fit
+from .generators import CLASSES
+
+SAMPLE = 1000  # rows of each table whose values are looked at in any case
+PATIENCE = 10.0  # seconds for looking at the others, where a type must fit them all
+
+HEADER = '''"""The application's models: what the database holds.
+
+After a change: `alembic revision --autogenerate -m "what changed"`, then `alembic upgrade head`.
+"""
+
+'''
+
+
+def reflect(source: Source, schemas: Iterable[str | None] = (None,)) -> MetaData:
+    """All tables that models are to be written for."""
+    metadata = MetaData()
+    inspector = inspect(source.engine)
+    for schema in schemas:
+        names = inspector.get_table_names(schema)
+        info = inspector._get_reflection_info(schema, filter_names=names, available=names)
+        for name in names:
+            table = Table(name, metadata, schema=schema)
+            inspector.reflect_table(table, None, resolve_fks=False, _reflect_info=info)
+    return metadata
+
+
+def choose_types(metadata: MetaData, source: Source, native: Native) -> list[str]:
+    """Give each column a type that its values fit; they are kept in the column's `info`.
+
+    Returns:
+        What could not be looked at.
+    """
+    dialect = source.engine.dialect
+    deadline = time.monotonic() + PATIENCE
+    notes = []
+    for table in metadata.tables.values():
+        names = [column.name for column in table.columns]
+        try:
+            rows = list(native.rows(source, table.name, names, SAMPLE))
+        except Exception as error:  # a generated column whose function is missing, for one
+            notes.append(f"rows of table {table.name!r} cannot be read here: {error}")
+            rows = []
+        samples = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+        for column, sample in zip(table.columns, samples, strict=True):
+
+            def rest(
+                name: str = column.name, table: Table = table, all_: bool = len(rows) < SAMPLE
+            ) -> Iterator[Any]:
+                if not all_:
+                    values = native.rows(source, table.name, [name], None)
+                    for count, (value,) in enumerate(values):
+                        if count % 10_000 == 0 and time.monotonic() > deadline:
+                            raise TooMany
+                        yield value
+
+            column.info["fit"] = fit(column, sample, rest, dialect)
+    return notes
+
+
+def generate(metadata: MetaData, source: Source, generator: str) -> str:
+    """The source of models.py, before formatting."""
+    made = CLASSES[generator](
+        metadata, source.engine, ["nojoined"] if generator != "tables" else []
+    )
+    return HEADER + made.generate()
+
+
+def format_source(source: str, name: str, root: Path) -> str:
+    """Sort imports and lay out lines as the project's ruff does.
+
+    Args:
+        source: Python source.
+        name: the file's place in the project, which decides the rules.
+        root: the project's folder.
+
+    Raises:
+        CommandError: ruff refuses the source.
+    """
+    if importlib.util.find_spec("ruff") is None:
+        return source
+    for command in (["check", "--fix", "--quiet"], ["format", "--quiet"]):
+        ran = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--stdin-filename", name, "-"],
+            input=source,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            cwd=root,
+        )
+        if ran.returncode:
+            raise CommandError(
+                f"ruff {command[0]} refuses the generated {name}:\n{ran.stderr or ran.stdout}"
+            )
+        source = ran.stdout
+    return source
+
+
+def load(path: Path) -> ModuleType:
+    """Import a models module as strictly as can be: a warning is an error, and the mappers must fit together."""
+    spec = importlib.util.spec_from_file_location("adopted_models", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    clear_mappers()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sys.modules[spec.name] = module
+        try:
+            spec.loader.exec_module(module)
+            configure_mappers()
+        finally:
+            del sys.modules[spec.name]
+    return module

@@ -1,0 +1,122 @@
+"""What is told at the end: a table on the terminal, and the same as Markdown with a diagram."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import MetaData, Table
+
+LISTED = 12  # names listed on the terminal; the Markdown report has all
+
+
+@dataclass
+class Report:
+    """All that is worth telling about an adoption."""
+
+    database: str
+    rows: list[tuple[str, int, int, int]] = field(
+        default_factory=list
+    )  # kind, in the database, models, baseline only
+    baseline_only: list[str] = field(default_factory=list)  # what models cannot say
+    notes: list[str] = field(default_factory=list)  # what is missing here, or was left out
+    failures: list[str] = field(default_factory=list)  # what could not be proved
+
+    def text(self) -> str:
+        """For the terminal."""
+        lines = ["", *table(self.rows)]
+        lines += section("Not in the models, but in the baseline:", self.baseline_only, LISTED)
+        lines += section("To know:", self.notes, None)
+        lines += section("Not proved:", self.failures, None)
+        return "\n".join(lines)
+
+    def markdown(self, metadata: MetaData) -> str:
+        """For `--report`."""
+        lines = [f"# Adoption of {escape(self.database)}", ""]
+        lines += [
+            "| | in the database | in the models | in the baseline only |",
+            "|---|---:|---:|---:|",
+        ]
+        lines += [
+            f"| {kind} | {here} | {models} | {baseline} |"
+            for kind, here, models, baseline in self.rows
+        ]
+        for title, items in (
+            ("Not proved", self.failures),
+            ("To know", self.notes),
+            ("Not in the models, but in the baseline", self.baseline_only),
+        ):
+            if items:
+                lines += ["", f"## {title}", "", *(f"- {escape(item)}" for item in items)]
+        lines += ["", "## Tables", "", "```mermaid", *diagram(metadata), "```", ""]
+        return "\n".join(lines)
+
+
+def table(rows: Iterable[tuple[str, int, int, int]]) -> list[str]:
+    lines = [f"{'':<16}{'database':>10}{'models':>10}{'baseline only':>16}"]
+    return lines + [
+        f"{kind:<16}{here:>10}{models:>10}{baseline:>16}" for kind, here, models, baseline in rows
+    ]
+
+
+def section(title: str, items: list[str], limit: int | None) -> list[str]:
+    shown = items if limit is None or len(items) <= limit else items[:limit]
+    more = len(items) - len(shown)
+    lines = [f"  {one_line(item)}" for item in shown] + (
+        [f"  and {more} more: --report FILE lists them"] if more else []
+    )
+    return ["", title, *lines] if items else []
+
+
+def one_line(text: str) -> str:
+    """Text from a database, fit for a terminal: no control characters, no line ends."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def escape(text: str) -> str:
+    """Text from a database in Markdown, as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", one_line(text))
+
+
+def diagram(metadata: MetaData) -> list[str]:
+    """Tables and foreign keys as a Mermaid entity-relationship diagram."""
+    names: dict[Table, str] = {}
+    for number, found in enumerate(metadata.tables.values()):
+        names[found] = f"t{number}"
+    lines = ["erDiagram"]
+    for found, name in names.items():
+        lines.append(f'    {name}["{quoted(found.name)}"] {{')
+        for column in found.columns:
+            keys = [
+                key
+                for key, holds in (("PK", column.primary_key), ("FK", bool(column.foreign_keys)))
+                if holds
+            ]
+            words = [
+                word(
+                    str(column.type)
+                    if not hasattr(column.type, "declaration")
+                    else column.type.declaration
+                )
+            ]
+            lines.append(" ".join(["       ", *words, word(column.name), ", ".join(keys)]).rstrip())
+        lines.append("    }")
+    for found, name in names.items():
+        for key in sorted(
+            found.foreign_key_constraints, key=lambda key: [column.name for column in key.columns]
+        ):
+            some = "o|" if any(column.nullable for column in key.columns) else "||"
+            label = quoted(", ".join(column.name for column in key.columns))
+            lines.append(f'    {names[key.referred_table]} {some}--o{{ {name} : "{label}"')
+    return lines
+
+
+def word(text: str) -> str:
+    """A single word, which is all that Mermaid takes for a type or an attribute."""
+    made = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    return made if made[:1].isalpha() else f"c_{made}"
+
+
+def quoted(text: str) -> str:
+    return one_line(text).replace("#", "#35;").replace('"', "#quot;")

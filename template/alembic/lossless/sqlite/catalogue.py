@@ -1,0 +1,254 @@
+"""What is in a SQLite database: its own catalogue, read whole.
+
+Reads `sqlite_schema` and the PRAGMA functions ("PRAGMA functions" of SQLite's documentation) in a fixed number of
+statements, whatever the number of tables, and takes from each CREATE TABLE what no PRAGMA tells. Knows nothing of
+SQLAlchemy, Alembic or models.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .statement import CreateTable, parse
+from .tokens import fold
+
+Kind = Literal["table", "index", "view", "trigger", "virtual"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of the database with the statement that made it."""
+
+    kind: Kind
+    name: str
+    table: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as `PRAGMA table_xinfo` gives it."""
+
+    name: str
+    declared: str
+    not_null: bool
+    default: str | None
+    key: int  # place in the primary key, counted from 1; 0 outside of it
+    hidden: int  # 0 ordinary, 1 hidden, 2 generated, 3 generated and stored
+
+    @property
+    def generated(self) -> bool:
+        return self.hidden in (2, 3)
+
+
+@dataclass(frozen=True)
+class IndexPart:
+    """A column of an index; `column` is None for an expression, -1 as `number` for the rowid."""
+
+    number: int
+    column: str | None
+    descending: bool
+    collation: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index as `PRAGMA index_list` and `index_xinfo` give it."""
+
+    name: str
+    unique: bool
+    origin: Literal["c", "u", "pk"]  # CREATE INDEX, UNIQUE, PRIMARY KEY
+    partial: bool
+    parts: tuple[IndexPart, ...]
+    sql: str | None
+
+
+@dataclass
+class Table:
+    """An ordinary table."""
+
+    name: str
+    sql: str
+    without_rowid: bool = False
+    strict: bool = False
+    columns: list[Column] = field(default_factory=list)
+    indexes: list[Index] = field(default_factory=list)
+    _statement: CreateTable | None = None
+
+    @property
+    def statement(self) -> CreateTable:
+        """The table's CREATE statement, taken apart."""
+        if self._statement is None:
+            self._statement = parse(self.sql)
+        return self._statement
+
+    @property
+    def primary_key(self) -> list[Column]:
+        return sorted(
+            (column for column in self.columns if column.key), key=lambda column: column.key
+        )
+
+    @property
+    def rowid_alias(self) -> Column | None:
+        """The column that is another name of the rowid ("ROWIDs and the INTEGER PRIMARY KEY")."""
+        key = self.primary_key
+        if self.without_rowid or len(key) != 1 or fold(key[0].declared) != "integer":
+            return None
+        # A key with an index of its own is none: INTEGER PRIMARY KEY DESC on a column, for one.
+        return None if any(index.origin == "pk" for index in self.indexes) else key[0]
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if fold(column.name) == fold(name)), None)
+
+
+@dataclass
+class Catalogue:
+    """Everything a database file declares, in the order in which it was created."""
+
+    tables: dict[str, Table]
+    virtual_tables: dict[str, Entry]
+    views: dict[str, Entry]
+    triggers: dict[str, Entry]
+    entries: list[Entry]  # all but shadow tables and what SQLite makes by itself
+    shadow_tables: list[str]
+    user_version: int
+    application_id: int
+    encoding: str
+
+    def find_table(self, name: str) -> Table | None:
+        """A table by its name as SQLite compares names."""
+        if name in self.tables:
+            return self.tables[name]
+        return next(
+            (table for table in self.tables.values() if fold(table.name) == fold(name)), None
+        )
+
+
+def read_catalogue(connection: sqlite3.Connection, ignore: Iterable[str] = ()) -> Catalogue:
+    """Read the main database of a connection.
+
+    Args:
+        connection: an open connection; nothing is written.
+        ignore: tables that are left out, with everything that belongs to them.
+
+    Raises:
+        sqlite3.DatabaseError: the file is no readable database.
+    """
+    ignored = {fold(name) for name in ignore}
+    with _names_that_are_no_unicode(connection):
+        rows = connection.execute(
+            "SELECT type, name, tbl_name, rootpage, sql FROM main.sqlite_schema ORDER BY rowid"
+        )
+        # Without a statement: the index of a constraint. SQLite's own: sqlite_sequence, sqlite_stat1 ...
+        schema = [
+            row
+            for row in rows.fetchall()
+            if row[4] and not row[1].startswith("sqlite_") and fold(row[2]) not in ignored
+        ]
+        kinds = {
+            row[1]: row[2:]
+            for row in connection.execute("PRAGMA main.table_list")
+            if row[0] == "main"
+        }
+        shadows = [
+            name
+            for name, (kind, *_) in kinds.items()
+            if kind == "shadow" and fold(name) not in ignored
+        ]
+        hidden = set(shadows)
+        catalogue = Catalogue({}, {}, {}, {}, [], shadows, *_header(connection))
+        for kind, name, table, root, sql in schema:
+            if table in hidden:
+                continue
+            if kind == "table" and not root:
+                kind = "virtual"
+            entry = Entry(kind, name, table, sql)
+            catalogue.entries.append(entry)
+            if kind == "table":
+                _, _, without_rowid, strict = kinds.get(name, ("table", 0, 0, 0))
+                catalogue.tables[name] = Table(name, sql, bool(without_rowid), bool(strict))
+            elif kind != "index":
+                {
+                    "virtual": catalogue.virtual_tables,
+                    "view": catalogue.views,
+                    "trigger": catalogue.triggers,
+                }[kind][name] = entry
+        _read_columns(connection, catalogue)
+        _read_indexes(
+            connection, catalogue, {row[1]: row[4] for row in schema if row[0] == "index"}
+        )
+    return catalogue
+
+
+def _header(connection: sqlite3.Connection) -> tuple[int, int, str]:
+    def pragma(name: str) -> Any:
+        return connection.execute(f"PRAGMA main.{name}").fetchone()[0]
+
+    return pragma("user_version"), pragma("application_id"), pragma("encoding")
+
+
+# Virtual tables have no root page; asking for their columns would call a module that may be missing.
+_FROM_TABLES = "FROM main.sqlite_schema AS t JOIN pragma_{}(t.name, 'main') AS p WHERE t.type = 'table' AND t.rootpage"
+
+
+def _read_columns(connection: sqlite3.Connection, catalogue: Catalogue) -> None:
+    for table, *row in connection.execute(
+        'SELECT t.name, p.name, p.type, p."notnull", p.dflt_value, p.pk, p.hidden '
+        + _FROM_TABLES.format("table_xinfo")
+        + " ORDER BY t.rowid, p.cid"
+    ):
+        if table in catalogue.tables:
+            name, declared, not_null, default, key, hidden = row
+            catalogue.tables[table].columns.append(
+                Column(name, declared, bool(not_null), default, key, hidden)
+            )
+
+
+def _read_indexes(
+    connection: sqlite3.Connection, catalogue: Catalogue, statements: dict[str, str]
+) -> None:
+    parts: dict[tuple[str, str], list[IndexPart]] = defaultdict(list)
+    indexes: dict[tuple[str, str], tuple[Any, ...]] = {}
+    for (
+        table,
+        name,
+        unique,
+        origin,
+        partial,
+        number,
+        column,
+        descending,
+        collation,
+    ) in connection.execute(
+        'SELECT t.name, p.name, p."unique", p.origin, p.partial, x.cid, x.name, x."desc", x.coll '
+        + _FROM_TABLES.format("index_list").replace(
+            " WHERE", " JOIN pragma_index_xinfo(p.name, 'main') AS x WHERE"
+        )
+        # The PRAGMA counts from the last one made.
+        + " AND x.key ORDER BY t.rowid, p.seq DESC, x.seqno"
+    ):
+        indexes[table, name] = (bool(unique), origin, bool(partial))
+        parts[table, name].append(IndexPart(number, column, bool(descending), collation))
+    for (table, name), (unique, origin, partial) in indexes.items():
+        if table in catalogue.tables:
+            catalogue.tables[table].indexes.append(
+                Index(
+                    name, unique, origin, partial, tuple(parts[table, name]), statements.get(name)
+                )
+            )
+
+
+@contextmanager
+def _names_that_are_no_unicode(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let text that is no valid UTF-8 be read, too: SQLite stores whatever bytes it was given."""
+    before = connection.text_factory
+    connection.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
+    try:
+        yield
+    finally:
+        connection.text_factory = before

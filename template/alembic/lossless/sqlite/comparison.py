@@ -1,0 +1,65 @@
+"""How autogenerate compares models with a SQLite database.
+
+Alembic compares what both sides would declare. Here that is done in full, since the reflected side is complete
+(`reflection.py`): types by their whole text, indexes by their whole definition.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alembic.ddl.impl import ComparisonResult
+from alembic.ddl.sqlite import SQLiteImpl
+from sqlalchemy import Column, Dialect, Index
+from sqlalchemy.schema import CreateIndex
+
+from .reflection import CatalogueInspector
+from .tokens import fold, significant, tokenize
+from .types import declaration
+
+
+class ComparingImpl(SQLiteImpl):
+    """Alembic's implementation for SQLite, with eyes for everything that a table declares."""
+
+    __dialect__ = "sqlite"
+
+    def __init__(self, dialect: Dialect, *args: Any, **kwargs: Any) -> None:
+        super().__init__(dialect, *args, **kwargs)
+        # Where SQLAlchemy looks for an engine's own inspector (as PostgreSQL's has one).
+        dialect.inspector = CatalogueInspector  # type: ignore[attr-defined]
+
+    def autogen_column_reflect(self, inspector: Any, table: Any, column_info: Any) -> None:
+        """Nothing to mend: reflected defaults are as written, with their parentheses."""
+
+    def correct_for_autogen_constraints(
+        self,
+        conn_uniques: Any,
+        conn_indexes: Any,
+        metadata_unique_constraints: Any,
+        metadata_indexes: Any,
+    ) -> None:
+        """Nothing to skip: expression indexes are reflected."""
+
+    def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:
+        stored, wanted = (
+            declaration(c.type, self.dialect) for c in (inspector_column, metadata_column)
+        )
+        if stored == wanted:
+            return False
+        if not stored or not wanted:  # a column without a type: nothing for Alembic to take apart
+            return True
+        return bool(super().compare_type(inspector_column, metadata_column))
+
+    def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
+        wanted, stored = self._definition(metadata_index), self._definition(reflected_index)
+        if wanted == stored:
+            return ComparisonResult.Equal()
+        return ComparisonResult.Different(f"{' '.join(stored)} to {' '.join(wanted)}")
+
+    def _definition(self, index: Index) -> list[str]:
+        """The tokens of the index's CREATE INDEX, names unquoted, letter case of anything but strings dropped."""
+        statement = str(CreateIndex(index).compile(dialect=self.dialect))
+        return [
+            token.text if token.text.startswith("'") else fold(token.name)
+            for token in significant(tokenize(statement))
+        ]

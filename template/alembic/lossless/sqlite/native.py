@@ -1,0 +1,156 @@
+"""SQLite's own SQL, for baselines and adoption."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy.pool import NullPool, StaticPool
+
+from ..native import Native, NativeObject, Schema, Source
+from .catalogue import Catalogue, read_catalogue
+from .opening import check_file, database_path, explain, read_only
+from .reflection import CatalogueInspector, is_version_table
+from .schema import describe
+from .script import join_script, split_script, undo
+from .standins import execute_with_standins
+from .tokens import quote_name
+
+
+class SQLiteNative(Native):
+    """SQLite."""
+
+    def split_script(self, script: str) -> list[str]:
+        return split_script(script)
+
+    def join_script(self, objects: list[NativeObject]) -> str:
+        return join_script(objects)
+
+    def undo(self, statement: str) -> list[str]:
+        return undo(statement)
+
+    def execute(self, connection: Connection, statement: str) -> None:
+        execute_with_standins(connection, statement)
+
+    def absolute(self, url: URL) -> URL:
+        if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+            return url
+        return url.set(database=str(Path(url.database).resolve()))
+
+    @contextmanager
+    def look(self, url: URL) -> Iterator[Source]:
+        path = database_path(url)
+        check_file(path)
+        with read_only(path) as raw:
+            engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
+            engine.dialect.inspector = CatalogueInspector  # type: ignore[attr-defined]
+            # SQLite's header and log say whether anybody changed the schema meanwhile.
+            state = schema_version(raw)
+            catalogue = read_catalogue(raw)
+            versions = {
+                name: [
+                    str(row[0])
+                    for row in raw.execute(f"SELECT version_num FROM {quote_name(name)}")
+                ]
+                for name, table in catalogue.tables.items()
+                if is_version_table(table)
+            }
+            adopted = without(catalogue, set(versions))
+            yield Source(engine, objects(adopted), describe(adopted), versions, state)
+
+    def rows(
+        self, source: Source, table: str, columns: list[str], limit: int | None
+    ) -> Iterator[tuple[Any, ...]]:
+        names = ", ".join(map(quote_name, columns))
+        bound = "" if limit is None else f" LIMIT {limit}"
+        raw = driver(source.engine.connect())
+        before = raw.text_factory
+        raw.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
+        try:
+            yield from raw.execute(f"SELECT {names} FROM main.{quote_name(table)}{bound}")
+        finally:
+            raw.text_factory = before
+
+    @contextmanager
+    def scratch(self) -> Iterator[Engine]:
+        with tempfile.TemporaryDirectory(prefix="adopt-") as folder:
+            engine = create_engine(f"sqlite:///{Path(folder, 'scratch.db')}", poolclass=NullPool)
+            try:
+                yield engine
+            finally:
+                engine.dispose()
+
+    def schema(self, connection: Connection) -> Schema:
+        catalogue = read_catalogue(driver(connection))
+        versions = {name for name, table in catalogue.tables.items() if is_version_table(table)}
+        return describe(without(catalogue, versions))
+
+    @contextmanager
+    def writing(self, url: URL) -> Iterator[Connection]:
+        path = database_path(url)
+        engine = create_engine(
+            url, poolclass=NullPool, connect_args={"isolation_level": None, "timeout": 10}
+        )
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.exec_driver_sql("ROLLBACK")
+                    raise
+                connection.exec_driver_sql("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise CommandError(explain(error, path)) from error
+        finally:
+            engine.dispose()
+
+    def state(self, connection: Connection) -> Any:
+        return schema_version(driver(connection))
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA main.schema_version").fetchone()[0])
+
+
+def without(catalogue: Catalogue, tables: set[str]) -> Catalogue:
+    """The catalogue without some tables and what hangs on them."""
+    if tables:
+        catalogue.entries = [entry for entry in catalogue.entries if entry.table not in tables]
+        catalogue.tables = {
+            name: table for name, table in catalogue.tables.items() if name not in tables
+        }
+        catalogue.triggers = {
+            name: entry for name, entry in catalogue.triggers.items() if entry.table not in tables
+        }
+    return catalogue
+
+
+ORDER = ("table", "virtual", "index", "view", "trigger")
+
+
+def objects(catalogue: Catalogue) -> list[NativeObject]:
+    """All objects in an order in which they can be made: each kind in the order of creation."""
+    found = sorted(catalogue.entries, key=lambda entry: ORDER.index(entry.kind))
+    settings = [
+        NativeObject("setting", name, f"PRAGMA {name} = {value}")
+        for name, value in (
+            ("application_id", catalogue.application_id),
+            ("user_version", catalogue.user_version),
+        )
+        if value
+    ]
+    names = {"virtual": "virtual table"}
+    return settings + [
+        NativeObject(names.get(entry.kind, entry.kind), entry.name, entry.sql) for entry in found
+    ]

@@ -1,0 +1,141 @@
+"""Opening a SQLite file without leaving a trace in it.
+
+Knows the file format's header ("Database File Format", section 1.3), write-ahead logs and locks; knows nothing of what
+is in the tables.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from alembic.util import CommandError
+from sqlalchemy import URL
+
+HEADER = b"SQLite format 3\x00"
+
+
+def database_path(url: URL) -> Path:
+    """The file that a URL names.
+
+    Raises:
+        CommandError: there is no such file, or it is no SQLite database.
+    """
+    name = url.database or ""
+    if name in ("", ":memory:"):
+        raise CommandError(
+            "A database in memory cannot be adopted: it ends with its connection. Name a file."
+        )
+    if name.startswith("file:"):
+        name = sqlite_uri_path(name)
+    path = Path(name)
+    if path.is_dir():
+        raise CommandError(f"{path} is a folder, not a database file.")
+    if not path.exists():
+        raise CommandError(f"There is no file {path}. Nothing was created; check the path.")
+    return path
+
+
+def sqlite_uri_path(uri: str) -> str:
+    """The path in a `file:` URI ("Uniform Resource Identifiers" of SQLite's documentation)."""
+    from urllib.parse import unquote, urlsplit
+
+    return unquote(urlsplit(uri).path)
+
+
+def check_file(path: Path) -> None:
+    """See that a file holds a whole SQLite database.
+
+    Raises:
+        CommandError: it is empty, encrypted, truncated, something else, or may not be read.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise CommandError(
+            f"{path} cannot be read: {error.strerror}. Nothing was written."
+        ) from error
+    if not header:
+        if path.with_name(path.name + "-wal").exists():
+            return  # everything is in the write-ahead log still
+        raise CommandError(
+            f"{path} is empty (0 bytes): there is nothing to adopt. Write models and migrate it instead."
+        )
+    if not header.startswith(HEADER):
+        raise CommandError(
+            f"{path} is not an SQLite database, or it is encrypted. An encrypted database must be decrypted first."
+        )
+    size = path.stat().st_size
+    page = int.from_bytes(header[16:18], "big")
+    page = 65536 if page == 1 else page
+    pages = int.from_bytes(header[28:32], "big")
+    counted = (
+        header[24:28] == header[92:96]
+    )  # the page count was written by an SQLite that keeps it
+    if len(header) < 100 or (counted and size < page * pages):
+        raise CommandError(
+            f"{path} is truncated: its header promises {page * pages} bytes, it has {size}. "
+            "Restore it from a backup, or try the sqlite3 shell's `.recover`."
+        )
+
+
+@contextmanager
+def read_only(path: Path, timeout: float = 10) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write and leaves nothing behind.
+
+    Raises:
+        CommandError: the database is locked, damaged, or needs a recovery that only a writer can do.
+    """
+    connection = None
+    try:
+        connection = sqlite3.connect(
+            read_only_uri(path),
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        yield connection
+    except sqlite3.DatabaseError as error:
+        raise CommandError(explain(error, path)) from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def read_only_uri(path: Path) -> str:
+    """The URI that opens a file for reading.
+
+    A database in WAL mode that nobody has open has no log beside it. Even a reader would make one, so it is opened as
+    immutable, which needs none; a log that is there is read as usual ("Write-Ahead Logging", section 5).
+    """
+    uri = f"file:{quote(str(path.resolve()))}?mode=ro"
+    with path.open("rb") as file:
+        header = file.read(20)
+    wal = path.with_name(path.name + "-wal")
+    return f"{uri}&immutable=1" if header[18:20] == b"\x02\x02" and not wal.exists() else uri
+
+
+def explain(error: sqlite3.DatabaseError, path: Path) -> str:
+    """What an error of SQLite means for a person, and what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    text = str(error)
+    if code in (5, 6) or "locked" in text:
+        return f"{path} is locked by another program. Wait until it is done, or close it, and run this again."
+    if code == 8 or "readonly" in text:
+        return (
+            f"{path} was left in the middle of a transaction and must be recovered first; "
+            "opening it once with the program it belongs to, or with the sqlite3 shell, does that."
+        )
+    if code == 14 or "unable to open" in text:
+        return f"{path} cannot be opened: {text}. May you read it, and write to the folder of its -wal file?"
+    if code == 26:
+        return f"{path} is not an SQLite database, or it is encrypted."
+    if code == 11 or "malformed" in text:
+        return f"{path} is damaged: {text}. Restore it from a backup, or try the sqlite3 shell's `.recover`."
+    return f"{path}: {text}"
