@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any
 
+from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine
 
@@ -44,6 +45,19 @@ class Backend(ABC):
     @abstractmethod
     def configure_options(self) -> dict[str, Any]:
         """Keyword arguments for `context.configure` that this engine needs."""
+
+    def offline_options(self, url: URL) -> dict[str, Any]:
+        """Keyword arguments for `context.configure` besides those, when writing SQL (`--sql`).
+
+        Args:
+            url: the database's address.
+        """
+        return {}
+
+    def run_migrations(self) -> None:
+        """Run the migrations of the configured context, as env.py does by Alembic's example."""
+        with context.begin_transaction():
+            context.run_migrations()
 
 
 def backend_for(url: URL) -> Backend:

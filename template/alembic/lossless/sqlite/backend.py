@@ -1,30 +1,100 @@
-"""The backend interface for SQLite."""
+"""The backend interface for SQLite: how a migration reaches a database in a file.
+
+The work is in the modules beside it; this one only puts them together.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ..backend import Backend
+from . import offline
+from .impl import LosslessSQLiteImpl
+from .transactions import HeadsMoved, MigrationTransactions, driver_connection
 
 
 class SQLiteBackend(Backend):
     """A database in a file."""
+
+    implementation = LosslessSQLiteImpl
 
     @contextmanager
     def migration_connection(
         self, url: URL, connection: Connection | Engine | None = None, *, lock_timeout: float
     ) -> Iterator[Connection]:
         if isinstance(connection, Connection):
-            yield connection
+            with governed(connection, lock_timeout) as given:
+                yield given
             return
         engine = connection or create_engine(url, poolclass=NullPool)
-        with engine.connect() as opened:
-            yield opened
+        try:
+            with reported(engine.url), engine.connect() as opened, governed(opened, lock_timeout):
+                yield opened
+        finally:
+            if connection is None:
+                engine.dispose()
 
     def configure_options(self) -> dict[str, Any]:
-        return {}
+        # One transaction for each revision; transactions.py says why.
+        return {"transaction_per_migration": True}
+
+    def offline_options(self, url: URL) -> dict[str, Any]:
+        return offline.options(url)
+
+    def run_migrations(self) -> None:
+        while True:
+            try:
+                super().run_migrations()
+            except HeadsMoved:
+                continue
+            return
+
+
+@contextmanager
+def governed(connection: Connection, lock_timeout: float) -> Iterator[Connection]:
+    """A connection whose transactions are ours, until the end of the block.
+
+    One that is in a transaction already keeps it: whoever began it commits it.
+    """
+    if driver_connection(connection).in_transaction or connection.in_transaction():
+        yield connection
+        return
+    transactions = MigrationTransactions(connection, lock_timeout)
+    transactions.attach()
+    try:
+        yield connection
+    finally:
+        transactions.detach()
+
+
+@contextmanager
+def reported(url: URL) -> Iterator[None]:
+    """Turn the ordinary troubles of opening a file into a message.
+
+    Raises:
+        CommandError: the file cannot be opened, or is no database.
+    """
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        message = str(cause)
+        if "unable to open database file" in message:
+            raise CommandError(
+                f"Cannot open {url.database}: {message}. Does its folder exist, and may you write there?"
+            ) from error
+        if "file is not a database" in message:
+            raise CommandError(
+                f"{url.database} is not an SQLite database, or it is encrypted"
+            ) from error
+        if "readonly database" in message:
+            raise CommandError(f"{url.database} may only be read, not written") from error
+        raise

@@ -1,0 +1,612 @@
+"""What several operations make of one table, and the least invasive way to get there.
+
+A `TableChange` collects what is asked of a table as edits of its CREATE TABLE statement. `apply`
+then compares the statement as it was with the one that is wanted, and takes the first way that
+will do:
+
+  1. ALTER TABLE ADD COLUMN, for new columns at the end that SQLite takes there;
+  2. an edit of the schema, where nothing that is stored would have to change;
+  3. a rebuild of the table.
+
+Knows tables as text and as `CreateTable`; knows nothing of SQLAlchemy or Alembic operations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+
+from alembic.util import CommandError
+
+from .database import Database, SchemaObject, show_keys
+from .dependents import column_in_index, refuse_new_breakage
+from .edit import write_schema
+from .rebuild import column_changes_content, rebuild
+from .rows import (
+    RowCheck,
+    condition_check,
+    key_of,
+    mentioned_columns,
+    null_check,
+    parent_check,
+)
+from .statement import (
+    Check,
+    Column,
+    Constraint,
+    CreateTable,
+    ForeignKey,
+    NotACreateTable,
+    PrimaryKey,
+    Unique,
+    parse,
+)
+from .stored import is_stored_everywhere
+from .tokens import (
+    Kind,
+    fold,
+    quote_name,
+    quote_string,
+    same_name,
+    significant,
+    tokenize,
+)
+
+
+class TableChange:
+    """Collects edits of one table and applies them at once.
+
+    Args:
+        database: where the table is.
+        table: its name.
+        always_rebuild: rebuild it even if nothing, or little, is asked.
+        never_rebuild: refuse what would need a rebuild.
+
+    Raises:
+        CommandError: there is no such table.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        table: str,
+        *,
+        always_rebuild: bool = False,
+        never_rebuild: bool = False,
+    ) -> None:
+        self.database = database
+        self.never_rebuild = never_rebuild
+        self._start(table, always_rebuild)
+
+    def _start(self, table: str, always_rebuild: bool = False) -> None:
+        self.always_rebuild = always_rebuild
+        self.old = self.database.create_table(table)
+        self.new = self.old
+        # For each column (folded) that has values already: the column that has them now.
+        self.sources = {fold(c.name): c.name for c in self.old.columns if c.generated is None}
+        self.checks: list[RowCheck] = []
+        self.dropped_indexes: set[str] = set()
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything was asked that is not applied yet."""
+        return self.new is not self.old or self.always_rebuild
+
+    def column(self, name: str) -> Column:
+        """A column of the table as it will be.
+
+        Raises:
+            CommandError: there is none of that name.
+        """
+        found = self.new.find_column(name)
+        if found is None:
+            has = ", ".join(column.name for column in self.new.columns)
+            raise CommandError(f"Table {self.new.name} has no column {name}; it has: {has}")
+        return found
+
+    # -- columns
+
+    def add_column(
+        self, definition: str, *, after: str | None = None, before: str | None = None
+    ) -> None:
+        """Add a column.
+
+        Args:
+            definition: name, type and constraints, as SQL.
+            after: the column behind which it shall stand.
+            before: the column before which it shall stand.
+
+        Raises:
+            CommandError: there is such a column already, or a second primary key would come.
+        """
+        name = parse(f"CREATE TABLE x ({definition})").columns[0].name
+        if self.new.find_column(name) is not None:
+            raise CommandError(f"Table {self.new.name} has a column {name} already")
+        first = False
+        if before is not None and after is None:
+            names = [column.name for column in self.new.columns]
+            place = names.index(self.column(before).name)
+            after, first = (names[place - 1], False) if place else (None, True)
+        elif after is not None:
+            after = self.column(after).name
+        self.new = self.new.with_column(definition, after=after, first=first)
+        added = self.column(name)
+        if added.primary_key is not None and self.old.primary_key is not None:
+            raise CommandError(
+                f"Table {self.new.name} has a primary key already; drop it before {name} becomes it"
+            )
+        if added.not_null is not None and added.default is None and added.generated is None:
+            self._refuse_rows_without(added)
+        for key in added.foreign_keys:
+            self.checks.append(self._parent_check(key))
+
+    def _refuse_rows_without(self, column: Column) -> None:
+        """A new NOT NULL column without default is for tables without rows."""
+        if self.new.rowid_alias is not None and same_name(self.new.rowid_alias, column.name):
+            return
+        table = self.database.qualified(self.old.name)
+        self.database.refuse_if_any(
+            f"SELECT {key_of(self.old)} FROM {table}",
+            f"Column {column.name} cannot be added to table {self.old.name} as NOT NULL without "
+            "a server_default: there would be no value for the rows",
+        )
+
+    def drop_column(self, name: str) -> None:
+        """Remove a column, and what is about it alone: its constraints and its own indexes.
+
+        Raises:
+            CommandError: something else uses it: a constraint or index of several columns, the
+                primary key, a foreign key of another table, another column.
+        """
+        column = self.column(name)
+        if len(self.new.columns) == 1:
+            raise CommandError(
+                f"{name} is the only column of table {self.new.name}; drop the table"
+            )
+        self._refuse_references_to(column)
+        self._drop_constraints_of(column)
+        self._drop_indexes_of(column)
+        self._refuse_generated_from(column)
+        self.new = self.new.without_column(column.name)
+        self.sources.pop(fold(name), None)
+
+    def _refuse_generated_from(self, column: Column) -> None:
+        for other in self.new.columns:
+            if other.generated is None or same_name(other.name, column.name):
+                continue
+            if fold(column.name) in mentioned_columns(self.new, other.generated.expression):
+                raise CommandError(
+                    f"Column {column.name} of table {self.new.name} cannot be dropped: the "
+                    f"generated column {other.name} is computed from it; drop that one first"
+                )
+
+    def _refuse_references_to(self, column: Column) -> None:
+        primary = self.new.primary_key.columns if self.new.primary_key else ()
+        for other, key in self.database.references_to(self.old.name):
+            targets = {fold(name) for name in key.target_columns or primary}
+            own = same_name(other, self.old.name) and key.columns == (column.name,)
+            if fold(column.name) in targets and not own:
+                raise CommandError(
+                    f"Column {column.name} of table {self.new.name} cannot be dropped: a foreign "
+                    f"key of table {other} refers to it; drop that first"
+                )
+
+    def _drop_constraints_of(self, column: Column) -> None:
+        """Remove the constraints of the table that are about this column alone."""
+        for constraint in (*self.new.table_constraints, *self._checks_in_other_columns(column)):
+            used = self._columns_of(constraint)
+            if fold(column.name) not in used:
+                continue
+            if used != {fold(column.name)} or constraint.column is not None:
+                raise CommandError(
+                    f"Column {column.name} of table {self.new.name} cannot be dropped: "
+                    f"{self.new.text(constraint)} uses it with other columns; drop that first"
+                )
+            self.new = self.new.without_constraint(constraint)
+            self._drop_constraints_of(self.column(column.name))
+            return
+
+    def _checks_in_other_columns(self, column: Column) -> list[Check]:
+        return [
+            check
+            for other in self.new.columns
+            if not same_name(other.name, column.name)
+            for check in other.checks
+        ]
+
+    def _columns_of(self, constraint: Constraint) -> set[str]:
+        if isinstance(constraint, Check):
+            return set(mentioned_columns(self.new, constraint.expression))
+        if isinstance(constraint, (PrimaryKey, Unique, ForeignKey)):
+            return {fold(name) for name in constraint.columns}
+        return set()
+
+    def _drop_indexes_of(self, column: Column) -> None:
+        for index in self._indexes():
+            used = column_in_index(self.old, index)
+            if fold(column.name) not in used:
+                continue
+            if used != {fold(column.name)}:
+                raise CommandError(
+                    f"Column {column.name} of table {self.new.name} cannot be dropped: index "
+                    f"{index.name} uses it with other columns; drop the index first"
+                )
+            self.dropped_indexes.add(fold(index.name))
+
+    def _indexes(self) -> list[SchemaObject]:
+        return [
+            found
+            for found in self.database.of_table("index", self.old.name)
+            if fold(found.name) not in self.dropped_indexes
+        ]
+
+    def set_type(self, name: str, declared_type: str, collation: str | None) -> None:
+        """Declare another type; a collation is changed only if one is given."""
+        self.new = self.new.with_type(self.column(name).name, declared_type)
+        if collation is not None:
+            self.new = self.new.with_collation(name, collation)
+
+    def set_default(self, name: str, expression: str | None) -> None:
+        """Give a column a default for rows to come, or none."""
+        if self.column(name).generated is not None:
+            raise CommandError(f"Column {name} of table {self.new.name} is generated: no default")
+        self.new = self.new.with_default(name, expression)
+
+    def set_generated(self, name: str, clause: str) -> None:
+        """Compute a column by another expression: GENERATED ALWAYS AS (...) and so on."""
+        column = self.column(name)
+        if column.generated is None:
+            raise CommandError(
+                f"Column {name} of table {self.new.name} holds values of its own; it cannot become "
+                "a generated one. Add a generated column beside it"
+            )
+        self.new = self.new.replace(column.generated, clause)
+
+    def set_not_null(self, name: str, not_null: bool) -> None:
+        """Add or remove NOT NULL."""
+        column = self.column(name)
+        if not_null and column.not_null is None:
+            self.checks.append(null_check(self.new, column.name))
+        self.new = self.new.with_not_null(column.name, not_null=not_null)
+
+    # -- constraints
+
+    def add_constraint(self, definition: str) -> None:
+        """Add a constraint of the table, as SQL.
+
+        Raises:
+            CommandError: SQLite could not keep it.
+        """
+        before = len(self.new.table_constraints)
+        try:
+            new = self.new.with_table_constraint(definition)
+        except NotACreateTable as error:
+            raise CommandError(f"SQLite does not understand: {definition}") from error
+        if len(new.table_constraints) != before + 1:
+            raise CommandError(f"This is not one constraint: {definition}")
+        added = new.table_constraints[-1]
+        self._refuse_taken_name(added)
+        self._refuse_unknown_columns(added)
+        if isinstance(added, PrimaryKey):
+            self._replace_primary_key(definition)
+            return
+        self.new = new
+        if isinstance(added, Check):
+            self.checks.append(condition_check(self.new, added))
+        elif isinstance(added, ForeignKey):
+            self.checks.append(self._parent_check(added))
+
+    def _refuse_taken_name(self, added: Constraint) -> None:
+        for present in self.new.constraints:
+            if added.name and present.name and same_name(added.name, present.name):
+                raise CommandError(
+                    f"Table {self.new.name} has a constraint {present.name} already: "
+                    f"{self.new.text(present)}"
+                )
+
+    def _refuse_unknown_columns(self, added: Constraint) -> None:
+        if isinstance(added, (PrimaryKey, Unique, ForeignKey)):
+            for name in added.columns:
+                self.column(name)
+
+    def _replace_primary_key(self, definition: str) -> None:
+        present = self.new.primary_key
+        if present is not None:
+            self.new = self.new.without_constraint(present)
+        self.new = self.new.with_table_constraint(definition)
+        alias = self.new.rowid_alias
+        key = self.new.primary_key
+        assert key is not None
+        strict_about_null = key.columns if self.new.without_rowid else (alias,) if alias else ()
+        for name in strict_about_null:
+            if fold(name) in self.sources:
+                self.checks.append(null_check(self.new, name))
+
+    def _parent_check(self, key: ForeignKey) -> RowCheck:
+        """The check for a new foreign key, once it is clear that SQLite could use the key."""
+        if same_name(key.table, self.old.name):
+            parent: CreateTable | None = self.new
+        elif self.database.find("table", key.table) is None:
+            parent = None
+        else:
+            parent = self.database.create_table(key.table)
+        if parent is None:
+            return parent_check(self.database, self.new, key, ())
+        primary = parent.primary_key.columns if parent.primary_key else ()
+        targets = key.target_columns or primary
+        if len(targets) != len(key.columns) or not self._is_unique(parent, targets):
+            raise CommandError(
+                f"A foreign key cannot refer to {key.table} ({', '.join(key.target_columns)}): "
+                "these columns are neither its primary key nor unique together"
+            )
+        return parent_check(self.database, self.new, key, targets)
+
+    def _is_unique(self, parent: CreateTable, targets: Sequence[str]) -> bool:
+        """Whether columns identify a row ("Required and Suggested Database Indexes")."""
+        wanted = sorted(map(fold, targets))
+        keys = [k.columns for k in (parent.primary_key, *parent.uniques) if k is not None]
+        if any(sorted(map(fold, columns)) == wanted for columns in keys):
+            return True
+        unique_indexes = self.database.query(
+            f"SELECT name FROM pragma_index_list({quote_string(parent.name)}, "
+            f'{quote_string(self.database.schema)}) WHERE "unique" AND NOT partial'
+        )
+        return any(
+            sorted(fold(row[0] or "") for row in self._index_columns(name)) == wanted
+            for (name,) in unique_indexes
+        )
+
+    def _index_columns(self, index: str) -> list[tuple[str | None]]:
+        return [
+            (row[0],)
+            for row in self.database.query(
+                f"SELECT name FROM pragma_index_info({quote_string(index)}, "
+                f"{quote_string(self.database.schema)})"
+            )
+        ]
+
+    def drop_constraint(self, constraint: Constraint) -> None:
+        """Remove a constraint of the table as it is now wanted.
+
+        Raises:
+            CommandError: the table cannot be without it.
+        """
+        if isinstance(constraint, PrimaryKey) and self.new.without_rowid:
+            raise CommandError(
+                f"Table {self.new.name} is WITHOUT ROWID: it cannot be without a primary key"
+            )
+        self.new = self.new.without_constraint(constraint)
+
+    def reorder(self, names: Sequence[str]) -> None:
+        """Put the columns in this order; all of them must be named."""
+        texts = [self.new.text(self.column(name)) for name in names]
+        places = list(self.new.columns)
+        for place, text in reversed(list(zip(places, texts, strict=True))):
+            self.new = self.new.replace(place, text)
+
+    # -- the table as a whole
+
+    def set_autoincrement(self) -> None:
+        """Never give a rowid a second time (AUTOINCREMENT)."""
+        if self.new.autoincrement:
+            return
+        key, alias = self.new.primary_key, self.new.rowid_alias
+        if key is None or alias is None:
+            raise CommandError(
+                f"Only an INTEGER PRIMARY KEY can be AUTOINCREMENT; table {self.new.name} has none"
+            )
+        if key.column is None:
+            self.new = self.new.without_constraint(key)
+            self.new = self.new.with_column_constraint(alias, "PRIMARY KEY AUTOINCREMENT")
+        else:
+            self.new = self.new.insert(key.end, " AUTOINCREMENT")
+
+    def set_option(self, option: str) -> None:
+        """Make the table STRICT or WITHOUT ROWID."""
+        if option not in self.new.options:
+            comma = "," if self.new.options else ""
+            self.new = self.new.insert(self.new.close + 1, f" {option}{comma}")
+
+    # -- applying
+
+    def apply(self) -> None:
+        """Make the table what is wanted.
+
+        Raises:
+            CommandError: its rows, or a view or trigger, do not allow it. Nothing has changed then.
+        """
+        if not self.pending:
+            return
+        old, new = self.old, self.new
+        self._refuse_what_sqlite_refuses()
+        refuse_new_breakage(self.database, old, new, self.dropped_indexes)
+        with self.database.savepoint():
+            early, late = self._checks_before_and_after()
+            for check in early:
+                check.run(self.database, old)
+            self._take_least_invasive_way()
+            for check in late:
+                check.run(self.database, new)
+        self._start(new.name)
+
+    def _refuse_what_sqlite_refuses(self) -> None:
+        """Try both statements on an empty database: the new one must be as good as the old."""
+        with contextlib.closing(sqlite3.connect(":memory:")) as scratch:
+            try:
+                scratch.execute(self.old.sql)
+                scratch.execute(f"DROP TABLE {quote_name(self.old.name)}")
+            except sqlite3.Error:
+                return  # it needs something that only the application has
+            try:
+                scratch.execute(self.new.sql)
+            except sqlite3.Error as error:
+                raise CommandError(
+                    f"SQLite does not accept this change of table {self.old.name}: {error}"
+                ) from error
+
+    def _checks_before_and_after(self) -> tuple[list[RowCheck], list[RowCheck]]:
+        """Checks that the rows as they are can answer, and those of columns that are new."""
+        present = {fold(column.name) for column in self.old.columns}
+        early = [check for check in self.checks if check.columns <= present]
+        return early, [check for check in self.checks if check not in early]
+
+    def _take_least_invasive_way(self) -> None:
+        editable = self.database.can_edit_schema()
+        if not self.always_rebuild and not self.dropped_indexes:
+            kept, added = self._split_added()
+            possible = kept is not None and (kept.sql == self.old.sql or editable)
+            if kept is not None and possible and self._only_the_schema_differs(kept):
+                self._edit_and_append(kept, added)
+                return
+        if self.never_rebuild:
+            raise CommandError(
+                f"This change of table {self.old.name} needs the table to be rebuilt, "
+                "which recreate='never' forbids"
+            )
+        self._rebuild()
+
+    def _split_added(self) -> tuple[CreateTable | None, list[Column]]:
+        """The wanted table without its new last columns, and those, if they can be appended."""
+        names = [fold(column.name) for column in self.old.columns]
+        if [fold(column.name) for column in self.new.columns[: len(names)]] != names:
+            return None, []
+        added = list(self.new.columns[len(names) :])
+        if not all(self._can_be_appended(column) for column in added):
+            return None, []
+        appended = {fold(column.name) for column in added}
+        if any(
+            appended & self._columns_of(constraint) for constraint in self.new.table_constraints
+        ):
+            return None, []
+        kept = self.new
+        for column in added:
+            kept = kept.without_column(column.name)
+        return kept, added
+
+    def _can_be_appended(self, column: Column) -> bool:
+        """What ALTER TABLE ADD COLUMN takes (lang_altertable.html, section 4)."""
+        if column.primary_key or column.uniques:
+            return False
+        if column.generated is not None:
+            return not column.generated.stored and column.not_null is None and not column.checks
+        default = column.default
+        if default is None:
+            return column.not_null is None or not self.database.has_rows(self.old.name)
+        value = constant_value(default.expression)
+        return value is not None and not (value == "NULL" and column.not_null)
+
+    def _only_the_schema_differs(self, kept: CreateTable) -> bool:
+        """Whether the rows and indexes on disk are right for the wanted table as they are."""
+        old = self.old
+        if (old.strict, old.without_rowid, old.autoincrement, old.rowid_alias) != (
+            kept.strict,
+            kept.without_rowid,
+            kept.autoincrement,
+            kept.rowid_alias,
+        ):
+            return False
+        if _keys(old) != _keys(kept):
+            return False
+        for before, after in zip(old.columns, kept.columns, strict=True):
+            if column_changes_content(before, after):
+                return False
+            other_default = _value(before.default_sql) != _value(after.default_sql)
+            if other_default and not is_stored_everywhere(self.database, old, before.name):
+                return False
+        return True
+
+    def _edit_and_append(self, kept: CreateTable, added: Sequence[Column]) -> None:
+        if kept.sql != self.old.sql:
+            self.database.note(f"Edit the statement of table {self.old.name}; no row is touched")
+            write_schema(self.database, {("table", self.old.name): kept.sql})
+        for column in added:
+            self.database.run(
+                f"ALTER TABLE {self.database.qualified(self.old.name)} "
+                f"ADD COLUMN {self.new.text(column)}"
+            )
+
+    def _rebuild(self) -> None:
+        if self._keys_may_change():
+            self.database.before_change_of_keys()
+        try:
+            rebuild(
+                self.database,
+                self.old,
+                self.new,
+                self.sources,
+                without_indexes=self.dropped_indexes,
+            )
+        except sqlite3.IntegrityError as error:
+            raise CommandError(self._explain(error)) from error
+
+    def _keys_may_change(self) -> bool:
+        """Whether foreign keys from or to this table could come to mean something else."""
+        by_name = {fold(column.name): column for column in self.old.columns}
+        return _keys(self.old) != _keys(self.new) or any(
+            fold(column.name) in by_name
+            and column_changes_content(by_name[fold(column.name)], column)
+            for column in self.new.columns
+        )
+
+    def _explain(self, error: sqlite3.IntegrityError) -> str:
+        """Say which rows did not fit."""
+        problem = f"The rows of table {self.old.name} do not fit what is asked of it: {error}"
+        for key in (self.new.primary_key, *self.new.uniques):
+            if key is None or any(fold(name) not in self.sources for name in key.columns):
+                continue
+            rows = self.duplicates(key.columns)
+            if rows:
+                return f"{problem}. More than one row has {', '.join(key.columns)} = {rows}"
+        return problem
+
+    def duplicates(self, columns: Sequence[str]) -> str:
+        """Values that several rows have in these columns, with the rows' keys, for a message."""
+        return find_duplicates(self.database, self.old, columns)
+
+
+def find_duplicates(database: Database, table: CreateTable, columns: Sequence[str]) -> str:
+    """Values that more than one row has in these columns; the first five, or an empty text."""
+    names = ", ".join(quote_name(name) for name in columns)
+    present = " AND ".join(f"{quote_name(name)} IS NOT NULL" for name in columns)
+    rows = database.query(
+        f"SELECT {names} FROM {database.qualified(table.name)} WHERE {present} "
+        f"GROUP BY {names} HAVING count(*) > 1 LIMIT 6"
+    )
+    return show_keys(rows) if rows else ""
+
+
+def _keys(table: CreateTable) -> tuple[object, ...]:
+    """What decides which automatic indexes a table has, in their order."""
+    found: list[object] = []
+    for constraint in table.constraints:
+        if isinstance(constraint, (PrimaryKey, Unique)):
+            parts = tuple(
+                (fold(part.name), fold(part.collation or ""), part.descending)
+                for part in constraint.parts
+            )
+            found.append((type(constraint), parts, constraint.on_conflict))
+    return tuple(found)
+
+
+def constant_value(default: str) -> str | None:
+    """A default's value as text if it is a constant, which ALTER TABLE ADD COLUMN asks for."""
+    tokens = list(significant(tokenize(default)))
+    bare = tokens[0].text != "("
+    while len(tokens) > 2 and tokens[0].text == "(" and tokens[-1].text == ")":
+        tokens = tokens[1:-1]
+    while tokens and tokens[0].text in ("+", "-"):
+        tokens = tokens[1:]
+    if len(tokens) != 1:
+        return None
+    word = tokens[0].word
+    literal = tokens[0].kind in (Kind.NUMBER, Kind.STRING, Kind.BLOB)
+    if literal or word in ("NULL", "TRUE", "FALSE"):
+        return word
+    name = tokens[0].kind in (Kind.WORD, Kind.QUOTED) and not word.startswith("CURRENT_")
+    return word if bare and name else None  # DEFAULT name means the text "name"
+
+
+def _value(default: str | None) -> str | None:
+    """A default's text without the parentheses that change nothing."""
+    return None if default is None or fold(default) == "null" else default

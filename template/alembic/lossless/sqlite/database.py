@@ -1,0 +1,259 @@
+"""One database as the migrating code sees it: ask it something, or change it.
+
+The same code runs a change on a live connection or, for `--sql`, on a copy of the schema while the
+statements are written down; `Database` is what it may rely on in both cases. Knows what is in
+sqlite_schema ("The Schema Table" of the documentation); knows nothing of how a table is changed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from alembic.util import CommandError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from .statement import CreateTable, ForeignKey, NotACreateTable, parse
+from .tokens import fold, quote_name, quote_string, same_name
+from .transactions import transactions_of
+
+
+@dataclass(frozen=True)
+class SchemaObject:
+    """One row of sqlite_schema."""
+
+    kind: str  # "table", "index", "view", "trigger"
+    name: str
+    table: str
+    sql: str | None  # None for the index of a UNIQUE or PRIMARY KEY
+
+
+class Database(ABC):
+    """A database that can be asked and changed. All names are looked up in one schema of it."""
+
+    live: bool  # whether the rows can be asked too
+    schema: str = "main"
+
+    @abstractmethod
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask something."""
+
+    @abstractmethod
+    def run(self, sql: str) -> None:
+        """Change something."""
+
+    @abstractmethod
+    def refuse_if_any(self, query: str, message: str) -> None:
+        """See that a query finds no row.
+
+        Args:
+            query: selects what identifies a row, in its first columns.
+            message: what is wrong if it finds some; their keys are added to it.
+
+        Raises:
+            CommandError: it found some, and this database is live. Otherwise the script that is
+                written stops at this place if it finds some.
+        """
+
+    def note(self, text: str) -> None:  # noqa: B027 - a live database needs no comments
+        """Say what the next statements do, where somebody will read them."""
+
+    @abstractmethod
+    def can_edit_schema(self) -> bool:
+        """Whether the schema table may be written.
+
+        Builds or connections in defensive mode (SQLITE_DBCONFIG_DEFENSIVE) do not let it.
+        """
+
+    @abstractmethod
+    def touch_schema(self) -> None:
+        """Count the schema's version up, so that every connection reads it again."""
+
+    def before_change_of_keys(self) -> None:  # noqa: B027 - only a live database has keys to watch
+        """What others may refer to is about to change."""
+
+    def table_renamed(self, old: str, new: str) -> None:  # noqa: B027
+        """A table has another name now."""
+
+    # -- names
+
+    @property
+    def prefix(self) -> str:
+        """The schema's name as it stands before a table's."""
+        return quote_name(self.schema) + "."
+
+    @property
+    def catalogue(self) -> str:
+        """The schema table; its older name, which every SQLite knows."""
+        return f"{self.prefix}sqlite_master"
+
+    def qualified(self, name: str) -> str:
+        """A table's name with its schema, quoted."""
+        return self.prefix + quote_name(name)
+
+    # -- what is there
+
+    def objects(self) -> list[SchemaObject]:
+        """Everything in the schema, in the order in which it was made."""
+        rows = self.query(f"SELECT type, name, tbl_name, sql FROM {self.catalogue} ORDER BY rowid")
+        return [SchemaObject(*row) for row in rows]
+
+    def find(self, kind: str, name: str) -> SchemaObject | None:
+        """The object of that kind and name."""
+        rows = self.query(
+            f"SELECT type, name, tbl_name, sql FROM {self.catalogue} "
+            f"WHERE type = {quote_string(kind)} AND name = {quote_string(name)} COLLATE NOCASE"
+        )
+        return SchemaObject(*rows[0]) if rows else None
+
+    def create_table(self, name: str) -> CreateTable:
+        """The CREATE TABLE statement of a table.
+
+        Raises:
+            CommandError: there is no such table, or it is a virtual one.
+        """
+        found = self.find("table", name)
+        if found is None:
+            raise CommandError(self._no_such_table(name))
+        try:
+            return parse(found.sql or "")
+        except NotACreateTable as error:
+            raise CommandError(
+                f"Table {name} is a virtual table: its module decides what it consists of. "
+                "Drop it and create it anew in the revision"
+            ) from error
+
+    def _no_such_table(self, name: str) -> str:
+        leftover = self.find("table", f"_alembic_tmp_{name}"[:50])
+        if leftover is None:
+            return f"There is no table {name} in this database"
+        return (
+            f"There is no table {name}, but a table {leftover.name}: another tool stopped after it "
+            f"had dropped the one and before it had renamed the other. Look whether its rows are "
+            f"all there, then: ALTER TABLE {quote_name(leftover.name)} RENAME TO {quote_name(name)}"
+        )
+
+    def of_table(self, kind: str, table: str) -> list[SchemaObject]:
+        """Indexes or triggers of a table that were made by a statement of their own."""
+        return [
+            found
+            for found in self.objects()
+            if found.kind == kind and same_name(found.table, table) and found.sql is not None
+        ]
+
+    def references_to(self, table: str) -> list[tuple[str, ForeignKey]]:
+        """Who refers to a table: the name of the table that does, and its foreign key."""
+        found = []
+        for other in self.objects():
+            if other.kind != "table" or "REFERENCES" not in (other.sql or "").upper():
+                continue
+            try:
+                keys = parse(other.sql or "").foreign_keys
+            except NotACreateTable:
+                continue
+            found += [(other.name, key) for key in keys if same_name(key.table, table)]
+        return found
+
+    def has_rows(self, table: str) -> bool:
+        """Whether there is a row in a table; assumed, where the rows cannot be asked."""
+        if not self.live:
+            return True
+        return bool(self.query(f"SELECT 1 FROM {self.qualified(table)} LIMIT 1"))
+
+    def unused_name(self, wanted: str) -> str:
+        """A name that nothing in the schema has yet."""
+        taken = {fold(found.name) for found in self.objects()}
+        name, number = wanted, 1
+        while fold(name) in taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        return name
+
+    # -- all or nothing
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """All of the block's changes, or none."""
+        self.run("SAVEPOINT lossless")
+        try:
+            yield
+        except BaseException:
+            self.undo()
+            raise
+        self.run("RELEASE lossless")
+
+    def undo(self) -> None:
+        """Go back to the savepoint; SQLite reads its schema again."""
+        self.run("ROLLBACK TO lossless")
+        self.run("RELEASE lossless")
+        self.run("PRAGMA writable_schema = RESET")
+
+
+class LiveDatabase(Database):
+    """The database behind a migration's connection."""
+
+    live = True
+
+    def __init__(self, connection: Connection, schema: str | None = None) -> None:
+        self.connection = connection
+        self.schema = schema or "main"
+        self.transactions = transactions_of(connection)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._execute(sql, fetch=True)]
+
+    def run(self, sql: str) -> None:
+        self._execute(sql)
+
+    def _execute(self, sql: str, *, fetch: bool = False) -> Sequence[Any]:
+        try:
+            if self.transactions is None:
+                result = self.connection.exec_driver_sql(sql)
+            else:
+                with self.transactions.own():
+                    result = self.connection.exec_driver_sql(sql)
+            return result.fetchall() if fetch else []
+        except DBAPIError as error:
+            if isinstance(error.orig, sqlite3.Error):
+                raise error.orig from error
+            raise
+
+    def refuse_if_any(self, query: str, message: str) -> None:
+        rows = self.query(f"{query} LIMIT 6")
+        if rows:
+            raise CommandError(f"{message}: {show_keys(rows)}")
+
+    def can_edit_schema(self) -> bool:
+        self.run("PRAGMA writable_schema = ON")
+        try:
+            self.query(f"EXPLAIN UPDATE {self.catalogue} SET sql = sql")
+        except sqlite3.DatabaseError:
+            return False
+        finally:
+            self.run("PRAGMA writable_schema = OFF")
+        return True
+
+    def touch_schema(self) -> None:
+        pragma = f"PRAGMA {quote_name(self.schema)}.schema_version"
+        version = self.query(pragma)[0][0]
+        self.run(f"{pragma} = {(version + 1) & 0x7FFFFFFF}")
+
+    def before_change_of_keys(self) -> None:
+        if self.transactions is not None:
+            self.transactions.keys.before_change()
+
+    def table_renamed(self, old: str, new: str) -> None:
+        if self.transactions is not None:
+            self.transactions.keys.table_renamed(old, new)
+
+
+def show_keys(rows: Sequence[Sequence[Any]]) -> str:
+    """Up to five keys, for a message."""
+    shown = [", ".join(repr(value) for value in row) for row in rows[:5]]
+    keys = "; ".join(f"({key})" if len(rows[0]) > 1 else key for key in shown)
+    return keys + (" and more" if len(rows) > 5 else "")

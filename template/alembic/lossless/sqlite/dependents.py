@@ -1,0 +1,109 @@
+"""Views and triggers that a change of a table would break.
+
+A change that SQLite would carry out and that would leave a view or trigger which no longer works
+is refused beforehand, when it takes a column away; when it adds one, a warning says so. The change
+is tried on a copy of the schema in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+
+from alembic.util import CommandError, messaging
+
+from .database import Database, SchemaObject
+from .replica import broken_objects, copy_schema
+from .rows import mentioned_columns
+from .statement import CreateTable
+from .tokens import fold, same_name, significant, tokenize
+
+
+def column_in_index(table: CreateTable, index: SchemaObject) -> set[str]:
+    """The columns (folded) that an index uses, its expressions and its WHERE included."""
+    sql = index.sql or ""
+    return set(mentioned_columns(table, sql[_offset_of_list(sql) :]))
+
+
+def _offset_of_list(sql: str) -> int:
+    return next((token.start for token in significant(tokenize(sql)) if token.text == "("), 0)
+
+
+def refuse_new_breakage(
+    database: Database, old: CreateTable, new: CreateTable, dropped_indexes: Collection[str]
+) -> None:
+    """See that all views and triggers that work with `old` work with `new`.
+
+    Raises:
+        CommandError: one that works now would not, because a column is gone.
+    """
+    before, after = _names(old), _names(new)
+    if before == after:
+        return
+    objects = database.objects()
+    if not any(found.kind in ("view", "trigger") for found in objects):
+        return
+    gone = set(before) - set(after)
+    _refuse_triggers_of_columns(objects, old, gone)
+    changed = [
+        SchemaObject(found.kind, found.name, found.table, new.sql)
+        if found.kind == "table" and same_name(found.name, old.name)
+        else found
+        for found in objects
+        if not (found.kind == "index" and fold(found.name) in dropped_indexes)
+    ]
+    with contextlib.closing(copy_schema(objects)) as present:
+        known = broken_objects(present)
+    with contextlib.closing(copy_schema(changed)) as future:
+        broken = {
+            name: reason for name, reason in broken_objects(future).items() if name not in known
+        }
+    if not broken:
+        return
+    told = "; ".join(f"{name} ({reason})" for name, reason in broken.items())
+    if gone:
+        names = ", ".join(column.name for column in old.columns if fold(column.name) in gone)
+        raise CommandError(
+            f"Column {names} of table {old.name} cannot be dropped, it is used by: {told}. "
+            "Drop that with op.execute() first, and create it anew afterwards"
+        )
+    messaging.warn(
+        f"The new columns of table {old.name} break: {told}. Create that anew with op.execute()"
+    )
+
+
+def _names(table: CreateTable) -> list[str]:
+    return [fold(column.name) for column in table.columns]
+
+
+def _refuse_triggers_of_columns(
+    objects: Collection[SchemaObject], table: CreateTable, gone: Collection[str]
+) -> None:
+    """A trigger on UPDATE OF a column that is gone would never fire again, and say nothing."""
+    for trigger in objects:
+        if trigger.kind != "trigger" or not same_name(trigger.table, table.name):
+            continue
+        for name in _update_of(trigger.sql or ""):
+            if fold(name) in gone:
+                raise CommandError(
+                    f"Column {name} of table {table.name} cannot be dropped: trigger "
+                    f"{trigger.name} is there for it (UPDATE OF {name}). Drop the trigger first"
+                )
+
+
+def _update_of(sql: str) -> list[str]:
+    """The columns in a trigger's UPDATE OF."""
+    tokens = significant(tokenize(sql))
+    words = [token.word for token in tokens]
+    names: list[str] = []
+    for place in range(len(words) - 1):
+        if words[place] == "ON":
+            break
+        if words[place : place + 2] == ["UPDATE", "OF"]:
+            at = place + 2
+            while at < len(tokens) and words[at] != "ON":
+                if tokens[at].can_be_name:
+                    names.append(tokens[at].name)
+                at += 1
+            break
+    return names

@@ -1,0 +1,132 @@
+"""Foreign keys while migrations run: enforcement off, and a check before each commit.
+
+Enforcement must be off, because SQLite's own procedure for changing a table drops it on the way
+("Making Other Kinds Of Table Schema Changes", lang_altertable.html, section 7), which would delete
+the rows of every ON DELETE CASCADE child. What a migration itself breaks is found before it is
+committed; what was broken before it does not stop it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+
+from alembic.util import CommandError
+
+from .tokens import Kind, fold, quote_name, significant, tokenize
+
+SHOWN = 5  # violations named in a message
+
+# Statements that cannot leave a row without its parent.
+_HARMLESS = ("SELECT", "PRAGMA", "EXPLAIN", "ANALYZE", "REINDEX", "VALUES", "SAVEPOINT", "RELEASE")
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One row whose parent is missing; `rowid` is None in a table without rowids."""
+
+    table: str
+    rowid: int | None
+    parent: str
+
+
+class ForeignKeyWatch:
+    """Watches one transaction: remembers the violations before its first change of rows."""
+
+    def __init__(self, connection: sqlite3.Connection, version_table: str) -> None:
+        self._connection = connection
+        self._version_table = version_table
+        self._before: Counter[Violation] | None = None
+        self._renamed: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """A transaction begins."""
+        self._before = None
+        self._renamed = {}
+
+    def before_change(self) -> None:
+        """Rows, or keys that others refer to, are about to change."""
+        if self._before is None:
+            self._before = violations(self._connection)
+
+    def before_statement(self, sql: str) -> None:
+        """A statement of a revision is about to run."""
+        if self._before is None and self._can_break_a_reference(sql):
+            self.before_change()
+
+    def table_renamed(self, old: str, new: str) -> None:
+        """A table has got another name; the violations known before are its own still."""
+        for before, now in list(self._renamed.items()):
+            if now == fold(old):
+                self._renamed[before] = fold(new)
+        self._renamed.setdefault(fold(old), fold(new))
+
+    def check(self) -> None:
+        """Look for violations that were not there before.
+
+        Raises:
+            CommandError: there are some.
+        """
+        if self._before is None:
+            return
+        known = Counter({self._now_called(key): count for key, count in self._before.items()})
+        caused = list((violations(self._connection) - known).elements())
+        if caused:
+            raise CommandError(explain(self._connection, caused))
+
+    def _now_called(self, violation: Violation) -> Violation:
+        return Violation(
+            self._renamed.get(violation.table, violation.table),
+            violation.rowid,
+            self._renamed.get(violation.parent, violation.parent),
+        )
+
+    def _can_break_a_reference(self, sql: str) -> bool:
+        tokens = significant(tokenize(sql[:400]))
+        words = [token.word for token in tokens[:6]]
+        if not words or words[0] in _HARMLESS:
+            return False
+        if words[0] == "CREATE":  # a new table has no rows yet, unless it is made from others
+            return False
+        names = {fold(token.name) for token in tokens[:4] if token.kind is not Kind.OPERATOR}
+        return fold(self._version_table) not in names
+
+
+def violations(connection: sqlite3.Connection) -> Counter[Violation]:
+    """All rows without their parent, and all foreign keys that SQLite cannot check.
+
+    A foreign key whose parent columns are not unique makes `PRAGMA foreign_key_check` fail; it
+    counts as one violation, so that it does not hide what other tables have.
+    """
+    found: Counter[Violation] = Counter()
+    candidates = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%REFERENCES%'"
+    ).fetchall()
+    for (table,) in candidates:
+        try:
+            rows = connection.execute(f"PRAGMA foreign_key_check({quote_name(table)})").fetchall()
+        except sqlite3.DatabaseError as error:
+            if "foreign key mismatch" not in str(error):
+                raise
+            found[Violation(fold(table), None, str(error))] += 1
+        else:
+            found.update(Violation(fold(row[0]), row[1], fold(row[2])) for row in rows)
+    return found
+
+
+def explain(connection: sqlite3.Connection, caused: list[Violation]) -> str:
+    """A message that names table, row and parent of each violation, the first few of them."""
+    told = [_tell(violation) for violation in caused[:SHOWN]]
+    more = f"; and {len(caused) - SHOWN} more" if len(caused) > SHOWN else ""
+    return (
+        "The migration would leave rows that refer to rows which do not exist: "
+        f"{'; '.join(told)}{more}. Everything it did is undone; correct the rows, or the revision"
+    )
+
+
+def _tell(violation: Violation) -> str:
+    if violation.parent.startswith("foreign key mismatch"):
+        return f"{violation.parent} (what it refers to is no longer a primary key or unique)"
+    row = f"row {violation.rowid}" if violation.rowid is not None else "a row"
+    return f"{row} of table {violation.table} has no parent in {violation.parent}"

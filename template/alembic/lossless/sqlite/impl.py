@@ -1,0 +1,187 @@
+"""Alembic's implementation for SQLite, with operations that lose nothing.
+
+Defining a class with `__dialect__ = "sqlite"` is how Alembic learns of an implementation; importing
+this module is enough. It takes Alembic's calls and hands each on to the module that knows the
+subject; every operation works inside of `batch_alter_table` and directly on `op`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from alembic.ddl.sqlite import SQLiteImpl
+from alembic.util import CommandError, messaging
+from sqlalchemy import Column, Constraint, Index, MetaData, Table
+from sqlalchemy.exc import IntegrityError
+
+from . import batch
+from .change import find_duplicates
+from .database import Database, LiveDatabase
+from .offline import Script
+from .operations import BatchOptions, Operation, TableOperations
+from .rename import rename_table
+from .transactions import transactions_of
+
+
+class LosslessSQLiteImpl(SQLiteImpl):
+    """SQLite's part in Alembic."""
+
+    __dialect__ = "sqlite"
+
+    # True as soon as every BEGIN is our own: transactions.py.
+    transactional_ddl = True
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.script = Script(self) if self.as_sql else None
+
+    # -- the run
+
+    def start_migrations(self) -> None:
+        """Tell the connection whether this run writes; a run without a destination does not."""
+        super().start_migrations()
+        writing = bool(self.context_opts.get("destination_rev") or self.context_opts.get("purge"))
+        if not writing:
+            self.context_opts["dont_mutate"] = True
+        if self.as_sql or self.connection is None:
+            return
+        transactions = transactions_of(self.connection)
+        if transactions is not None:
+            version_table = self.context_opts.get("version_table", "alembic_version")
+            transactions.start_run(version_table, writing=writing)
+        if writing:
+            self._explain_leftovers()
+
+    def _explain_leftovers(self) -> None:
+        for found in self.database().objects():
+            if found.kind == "table" and found.name.startswith("_alembic_tmp_"):
+                messaging.warn(
+                    f"Table {found.name} is a leftover: another tool was stopped while it rebuilt "
+                    f"a table. Nothing here uses it. If the table it was made for is complete, "
+                    f'drop it: DROP TABLE "{found.name}"'
+                )
+
+    def emit_begin(self) -> None:
+        assert self.script is not None
+        self.script.begin()
+
+    def emit_commit(self) -> None:
+        assert self.script is not None
+        self.script.commit()
+
+    def static_output(self, text: str) -> None:
+        super().static_output(text)
+        if self.script is not None:
+            self.script.written(text)
+
+    def database(self, schema: str | None = None) -> Database:
+        """The database that this run changes, or writes a script for."""
+        if self.script is not None:
+            return self.script.database(schema)
+        assert self.connection is not None
+        return LiveDatabase(self.connection, schema)
+
+    # -- operations on a table
+
+    def requires_recreate_in_batch(self, batch_op: Any) -> bool:
+        """Whether to rebuild is decided later, when it is known what is asked."""
+        return False
+
+    def run_operations(
+        self,
+        table: str,
+        operations: Iterable[Operation],
+        schema: str | None = None,
+        options: BatchOptions | None = None,
+    ) -> None:
+        """Run operations on one table by the least invasive way.
+
+        Raises:
+            CommandError: one of them cannot be done without losing something; nothing was done.
+        """
+        database = self.database(schema)
+        with database.savepoint():
+            TableOperations(self, database, table, self._conventions(options), options).run(
+                operations
+            )
+
+    def _conventions(self, options: BatchOptions | None) -> list[Mapping[str, Any]]:
+        found = [options.naming_convention] if options and options.naming_convention else []
+        target = self.context_opts.get("target_metadata")
+        for metadata in target if isinstance(target, (list, tuple)) else [target]:
+            if isinstance(metadata, MetaData):
+                found.append(metadata.naming_convention)
+        return found
+
+    def alter_column(
+        self, table_name: str, column_name: str, *, schema: str | None = None, **options: Any
+    ) -> None:
+        operation = ("alter_column", (table_name, column_name), options)
+        self.run_operations(table_name, [operation], schema)
+
+    def add_column(
+        self,
+        table_name: str,
+        column: Column[Any],
+        *,
+        schema: str | None = None,
+        **options: Any,
+    ) -> None:
+        self.run_operations(table_name, [("add_column", (table_name, column), options)], schema)
+
+    def drop_column(
+        self,
+        table_name: str,
+        column: Column[Any],
+        *,
+        schema: str | None = None,
+        **options: Any,
+    ) -> None:
+        self.run_operations(table_name, [("drop_column", (table_name, column), options)], schema)
+
+    def add_constraint(self, const: Constraint, **options: Any) -> None:
+        self._run_on_table_of(const, ("add_constraint", (const,), options))
+
+    def drop_constraint(self, const: Constraint, **options: Any) -> None:
+        self._run_on_table_of(const, ("drop_constraint", (const,), options))
+
+    def _run_on_table_of(self, constraint: Constraint, operation: Operation) -> None:
+        table = constraint.table
+        self.run_operations(table.name, [operation], table.schema)
+
+    def rename_table(
+        self, old_table_name: str, new_table_name: str, schema: str | None = None
+    ) -> None:
+        rename_table(self.database(schema), old_table_name, new_table_name)
+
+    def create_index(self, index: Index, **options: Any) -> None:
+        try:
+            super().create_index(index, **options)
+        except IntegrityError as error:
+            raise CommandError(self._explain_duplicates(index, error)) from error
+
+    def _explain_duplicates(self, index: Index, error: IntegrityError) -> str:
+        assert index.table is not None
+        problem = f"Unique index {index.name} cannot be made: {error.orig}"
+        database = self.database(index.table.schema)
+        table = database.create_table(index.table.name)
+        names = [column.name for column in index.columns if table.find_column(column.name)]
+        try:
+            rows = find_duplicates(database, table, names) if names else ""
+        except sqlite3.Error:
+            rows = ""
+        return f"{problem}. More than one row has {', '.join(names)} = {rows}" if rows else problem
+
+    def create_table_comment(self, table: Table) -> None:
+        """SQLite has nowhere to keep a comment."""
+
+    def drop_table_comment(self, table: Table) -> None:
+        """SQLite has nowhere to keep a comment."""
+
+    def create_column_comment(self, column: Column[Any]) -> None:
+        """SQLite has nowhere to keep a comment."""
+
+
+batch.install(LosslessSQLiteImpl)

@@ -1,0 +1,68 @@
+"""One writer at a time: take SQLite's write lock, and say so when it has to be waited for.
+
+Knows `BEGIN IMMEDIATE` and the errors of a lock that somebody else holds ("Isolation In SQLite" and
+"File Locking And Concurrency" of the documentation); knows nothing of migrations.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import sys
+import time
+
+from alembic.util import CommandError
+
+_PATIENCE = 0.1  # seconds in SQLite's own busy handler for each attempt
+
+
+def begin_immediate(connection: sqlite3.Connection, timeout: float) -> None:
+    """Begin a transaction that may write, when no other one does. Readers are not disturbed.
+
+    Args:
+        connection: a connection outside of any transaction, in autocommit mode.
+        timeout: seconds to wait for another process; also how long the commit will wait for readers.
+
+    Raises:
+        CommandError: another process still holds the lock after `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    said = False
+    connection.execute(f"PRAGMA busy_timeout = {int(min(_PATIENCE, timeout) * 1000)}")
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not is_lock_error(error):
+                raise
+        else:
+            connection.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
+            return
+        if time.monotonic() >= deadline:
+            raise CommandError(
+                f"{file_of(connection)} was still locked by another process after {timeout:g} "
+                "seconds. Nothing was changed; try again, or wait longer with "
+                "`alembic -x lock_timeout=SECONDS ...`"
+            )
+        if not said:
+            print(
+                f"Waiting up to {timeout:g} seconds for another process that is writing to "
+                f"{file_of(connection)} ...",
+                file=sys.stderr,
+                flush=True,
+            )
+            said = True
+        time.sleep(random.uniform(0.005, 0.05))  # so that those who wait do not march in step
+
+
+def is_lock_error(error: BaseException) -> bool:
+    """Whether SQLite said SQLITE_BUSY or SQLITE_LOCKED."""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+def file_of(connection: sqlite3.Connection) -> str:
+    """The file of a connection's main database, for messages."""
+    for _, name, path in connection.execute("PRAGMA database_list"):
+        if name == "main":
+            return str(path) or "the database in memory"
+    return "the database"

@@ -1,0 +1,262 @@
+"""`--sql`: the same changes as a script for the sqlite3 shell.
+
+What a change of a table consists of depends on the table. So the database that the URL names is
+read (never written), its schema is copied into memory, and every statement of the script is also
+run on the copy: a later revision finds what an earlier one made. Rows are not copied; where they
+decide whether a change is possible, the script asks them when it runs, and stops.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from alembic import context
+from alembic.util import CommandError
+from sqlalchemy import URL
+
+from .database import Database, SchemaObject
+from .replica import copy_schema
+from .tokens import quote_name, quote_string, split_script
+from .transactions import read_heads
+
+if TYPE_CHECKING:
+    from .impl import LosslessSQLiteImpl
+
+_PRELUDE = (
+    "-- For the sqlite3 shell: sqlite3 DATABASE < this file",
+    ".bail on",
+    ".dbconfig defensive off",
+    "PRAGMA foreign_keys = OFF;",
+)
+
+
+def options(url: URL) -> dict[str, Any]:
+    """What `context.configure` needs besides: where the database is, and at which revision.
+
+    A script starts where the database is, unless the command says `from:to`. A database that is
+    at the head already needs no script; then it is written from the beginning, for a new one.
+    """
+    found: dict[str, Any] = {"lossless_url": url}
+    if context.get_starting_revision_argument() is None:
+        heads = heads_of(url)
+        known = context.script.get_heads()
+        if heads and set(heads) != set(known):
+            found["starting_rev"] = tuple(sorted(heads))
+    return found
+
+
+def heads_of(url: URL) -> set[str]:
+    """The revisions a database is at; none if there is no such file."""
+    with opened(url) as connection:
+        if connection is None:
+            return set()
+        version_table = context.config.get_main_option("version_table") or "alembic_version"
+        return read_heads(connection, version_table)
+
+
+@contextlib.contextmanager
+def opened(url: URL) -> Iterator[sqlite3.Connection | None]:
+    """A connection that can only read; None if there is no file to read.
+
+    Raises:
+        CommandError: the file is no database.
+    """
+    path = Path(url.database or "")
+    if not url.database or not path.is_file():
+        yield None
+        return
+    connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master")
+        yield connection
+    except sqlite3.DatabaseError as error:
+        raise CommandError(f"{path} cannot be read: {error}") from error
+    finally:
+        connection.close()
+
+
+class Script:
+    """The script that is being written, and the copy of the schema that it works on."""
+
+    def __init__(self, impl: LosslessSQLiteImpl) -> None:
+        self.impl = impl
+        self._copy: sqlite3.Connection | None = None
+        self._backlog: list[str] = []
+        self._begun = False
+
+    # -- transactions
+
+    def begin(self) -> None:
+        """Begin one revision's transaction; before the first, what the shell needs to know."""
+        if not self._begun:
+            for line in _PRELUDE:
+                self.impl.static_output(line)
+        self.impl.static_output("BEGIN IMMEDIATE;")
+        if not self._begun:
+            self._begun = True
+            self._guard_revision()
+
+    def _guard_revision(self) -> None:
+        heads = self._starting_heads()
+        if not heads:
+            return
+        table = self._version_table()
+        listed = ", ".join(quote_string(head) for head in sorted(heads))
+        self.guard(
+            f"SELECT 1 WHERE (SELECT count(*) FROM {quote_name(table)}) <> {len(heads)} OR "
+            f"EXISTS (SELECT 1 FROM {quote_name(table)} WHERE version_num NOT IN ({listed}))",
+            f"this script is for a database at revision {', '.join(sorted(heads))}",
+        )
+
+    def commit(self) -> None:
+        """End the transaction, if every row has its parent."""
+        self._guard_foreign_keys()
+        self.impl.static_output("COMMIT;")
+
+    def _guard_foreign_keys(self) -> None:
+        copy = self.copy_if_known()
+        if copy is None:
+            return
+        try:
+            if not copy.execute(
+                "SELECT 1 FROM sqlite_master WHERE sql LIKE '%REFERENCES%'"
+            ).fetchone():
+                return
+            copy.execute("PRAGMA foreign_key_check").fetchall()
+        except sqlite3.Error:
+            return  # a key that SQLite cannot check would stop the script without need
+        self.guard(
+            "SELECT 1 FROM pragma_foreign_key_check",
+            "rows refer to rows that do not exist, see PRAGMA foreign_key_check",
+        )
+
+    # -- statements
+
+    def written(self, text: str) -> None:
+        """Something was written; let the copy follow."""
+        if text.startswith("."):
+            return
+        self._backlog.append(text)
+        if self._copy is not None:
+            self._catch_up(self._copy)
+
+    def _catch_up(self, copy: sqlite3.Connection) -> None:
+        for text in self._backlog:
+            for statement in split_script(text):
+                # What fails here for want of rows, functions or extensions may work there.
+                with contextlib.suppress(sqlite3.Error):
+                    copy.execute(statement)
+        self._backlog.clear()
+
+    def guard(self, query: str, message: str) -> None:
+        """Write statements that fail, with a message, if a query finds a row."""
+        self.impl.static_output(
+            f"CREATE TEMP TABLE lossless_guard (found CONSTRAINT {quote_name(message)} "
+            "CHECK (found = 0));"
+        )
+        self.impl.static_output(f"INSERT INTO temp.lossless_guard SELECT EXISTS ({query});")
+        self.impl.static_output("DROP TABLE temp.lossless_guard;")
+
+    # -- the copy
+
+    def database(self, schema: str | None) -> Database:
+        """The copy, as something that can be asked and changed."""
+        if schema not in (None, "main"):
+            raise CommandError(f"--sql cannot look into the attached database {schema}")
+        return ScriptDatabase(self, self.copy())
+
+    def copy_if_known(self) -> sqlite3.Connection | None:
+        """The copy, or None if there is nothing to copy from."""
+        try:
+            return self.copy()
+        except CommandError:
+            return None
+
+    def copy(self) -> sqlite3.Connection:
+        """The schema as it is at this point of the script.
+
+        Raises:
+            CommandError: there is no database to read it from, or it is at another revision.
+        """
+        if self._copy is None:
+            self._copy = copy_schema(self._objects_to_start_from())
+            self._catch_up(self._copy)
+        return self._copy
+
+    def _objects_to_start_from(self) -> list[SchemaObject]:
+        heads = self._starting_heads()
+        if not heads:
+            return []
+        url: URL | None = self.impl.context_opts.get("lossless_url")
+        wanted = ", ".join(sorted(heads))
+        if url is None:
+            raise CommandError(
+                "--sql needs a database URL: what a change consists of depends on it"
+            )
+        with opened(url) as connection:
+            if connection is None:
+                raise CommandError(
+                    f"--sql from revision {wanted} needs a database at that revision to look at, "
+                    f"and there is no file {url.database}. Make one: alembic upgrade {wanted}"
+                )
+            present = read_heads(connection, self._version_table())
+            if present != heads:
+                raise CommandError(
+                    f"{url.database} is at revision {', '.join(sorted(present)) or 'base'}, the "
+                    f"script would start at {wanted}: it can only be written for the database "
+                    "that it is for. Name another with -x url=..., or start at its revision"
+                )
+            rows = connection.execute(
+                "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"
+            ).fetchall()
+        return [SchemaObject(*row) for row in rows]
+
+    def _starting_heads(self) -> set[str]:
+        starting = self.impl.context_opts.get("starting_rev")
+        script = self.impl.context_opts.get("script")
+        if not starting or starting == "base" or script is None:
+            return set()
+        return {found.revision for found in script.get_revisions(starting) if found is not None}
+
+    def _version_table(self) -> str:
+        return str(self.impl.context_opts.get("version_table") or "alembic_version")
+
+
+class ScriptDatabase(Database):
+    """A copy of the schema, whose changes are written to the script."""
+
+    live = False
+
+    def __init__(self, script: Script, copy: sqlite3.Connection) -> None:
+        self._script = script
+        self._copy = copy
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._copy.execute(sql)]
+
+    def run(self, sql: str) -> None:
+        self._script.impl.static_output(f"{sql};")
+
+    def note(self, text: str) -> None:
+        self._script.impl.static_output(f"-- {text}")
+
+    def refuse_if_any(self, query: str, message: str) -> None:
+        self._script.guard(query, message)
+
+    def can_edit_schema(self) -> bool:
+        return True  # the script switches the shell's defensive mode off
+
+    def touch_schema(self) -> None:
+        """Which version the database will be at is not known; to make something counts it up."""
+        self.run("CREATE TABLE lossless_touch (x)")
+        self.run("DROP TABLE lossless_touch")
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """The script stops at the first error; its transaction is all or nothing."""
+        yield

@@ -1,0 +1,328 @@
+"""Alembic's operations on one table, one after the other, as changes of its statement.
+
+Speaks Alembic's names of operations and SQLAlchemy's objects on the one side, `TableChange` and
+`rename` on the other. Knows nothing of how a change is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from alembic.util import CommandError
+from sqlalchemy import (
+    Column,
+    Computed,
+    Constraint,
+    Dialect,
+    Identity,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+)
+from sqlalchemy.sql.type_api import TypeEngine
+from sqlalchemy.types import to_instance
+
+from .change import TableChange
+from .constructs import (
+    attached_constraint,
+    column_definition,
+    constraint_definition,
+    declared_type,
+    default_expression,
+    generated_clause,
+)
+from .database import Database
+from .find import find_constraint, same_content
+from .rename import rename_column, rename_table
+from .tokens import fold
+
+if TYPE_CHECKING:
+    from .impl import LosslessSQLiteImpl
+
+# An operation as Alembic keeps it in a batch: the method's name, its arguments.
+Operation = tuple[str, tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass
+class BatchOptions:
+    """What was given to batch_alter_table, as its documentation describes."""
+
+    recreate: str = "auto"
+    partial_reordering: Sequence[Sequence[str]] = ()
+    copy_from: Table | None = None
+    table_args: Sequence[Any] = ()
+    table_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    reflect_args: Sequence[Any] = ()
+    naming_convention: Mapping[str, Any] | None = None
+
+
+class TableOperations:
+    """Runs operations on one table of a database.
+
+    Args:
+        impl: Alembic's implementation, for creating and dropping indexes.
+        database: where the table is.
+        table: its name.
+        conventions: naming conventions to find constraints without names by.
+        options: those of batch_alter_table.
+    """
+
+    def __init__(
+        self,
+        impl: LosslessSQLiteImpl,
+        database: Database,
+        table: str,
+        conventions: Iterable[Mapping[str, Any]],
+        options: BatchOptions | None = None,
+    ) -> None:
+        self.impl = impl
+        self.dialect: Dialect = impl.dialect
+        self.database = database
+        self.options = options or BatchOptions()
+        self.conventions = tuple(conventions)
+        self.change = TableChange(
+            database,
+            table,
+            always_rebuild=self.options.recreate == "always",
+            never_rebuild=self.options.recreate == "never",
+        )
+        self._renamed: dict[str, str] = {}
+        self._new_indexes: list[tuple[Index, dict[str, Any]]] = []
+
+    def run(self, operations: Iterable[Operation]) -> None:
+        """Run operations in their order; those that allow it are applied together at the end.
+
+        Raises:
+            CommandError: one of them is not possible; the message says why.
+        """
+        self._apply_overrides()
+        for name, arguments, options in operations:
+            getattr(self, name)(*arguments, **options)
+        self._apply_reordering()
+        self._apply()
+
+    def _apply(self) -> None:
+        self.change.apply()
+        for index, options in self._new_indexes:
+            self.impl.create_index(index, **options)
+        self._new_indexes.clear()
+
+    # -- columns
+
+    def add_column(
+        self,
+        table_name: str,
+        column: Column[Any],
+        *,
+        insert_before: str | None = None,
+        insert_after: str | None = None,
+        if_not_exists: bool | None = None,
+        inline_references: bool | None = None,
+        inline_primary_key: bool | None = None,
+        **_: Any,
+    ) -> None:
+        if if_not_exists and self.change.new.find_column(column.name) is not None:
+            return
+        definition = column_definition(
+            self.dialect,
+            column,
+            inline_references=inline_references,
+            inline_primary_key=inline_primary_key or column.primary_key,
+        )
+        before = self._current(insert_before) if insert_before else None
+        after = self._current(insert_after) if insert_after else None
+        self.change.add_column(definition, before=before, after=after)
+
+    def drop_column(
+        self, table_name: str, column: Column[Any], *, if_exists: bool | None = None, **_: Any
+    ) -> None:
+        name = self._current(column.name)
+        if if_exists and self.change.new.find_column(name) is None:
+            return
+        self.change.drop_column(name)
+
+    def alter_column(
+        self,
+        table_name: str,
+        column_name: str,
+        *,
+        nullable: bool | None = None,
+        server_default: Any = False,
+        name: str | None = None,
+        type_: TypeEngine[Any] | type[TypeEngine[Any]] | None = None,
+        existing_type: Any = None,
+        **_: Any,  # comments, which SQLite has nowhere to keep, and what only other engines need
+    ) -> None:
+        column = self.change.column(self._current(column_name)).name
+        if name is not None and name != column:
+            self._apply()
+            rename_column(self.database, self.change.old.name, column, name)
+            self._renamed[fold(column_name)] = column = name
+            self._reload(self.change.old.name)
+        if type_ is not None:
+            type_ = to_instance(type_)
+            self.change.set_type(column, *declared_type(self.dialect, type_))
+        if server_default is not False:
+            self._set_default(column, type_ or existing_type, server_default)
+        if nullable is not None:
+            self.change.set_not_null(column, not nullable)
+
+    def _set_default(self, column: str, type_: Any, default: Any) -> None:
+        if isinstance(default, Identity):
+            raise CommandError("SQLite has no IDENTITY columns; use INTEGER PRIMARY KEY")
+        if isinstance(default, Computed):
+            self.change.set_generated(column, generated_clause(self.dialect, default))
+        elif default is None:
+            self.change.set_default(column, None)
+        else:
+            type_ = None if type_ is None else to_instance(type_)
+            expression = default_expression(self.dialect, type_, default)
+            self.change.set_default(column, expression)
+
+    def _current(self, name: str) -> str:
+        """A column's name now; a batch may still call it by the name it had when it began."""
+        if self.change.new.find_column(name) is not None:
+            return name
+        return self._renamed.get(fold(name), name)
+
+    def _reload(self, table: str) -> None:
+        self.change = TableChange(
+            self.database, table, never_rebuild=self.options.recreate == "never"
+        )
+
+    # -- constraints
+
+    def add_constraint(self, constraint: Constraint, **_: Any) -> None:
+        rule = getattr(constraint, "_create_rule", None)
+        if rule is not None and not rule(self.impl):
+            return  # an Enum or Boolean that makes no constraint here
+        definition = constraint_definition(self.dialect, constraint)
+        if definition:
+            self.change.add_constraint(definition)
+
+    def drop_constraint(
+        self, constraint: Constraint, *, if_exists: bool | None = None, **_: Any
+    ) -> None:
+        found = find_constraint(self.change.new, constraint, self.conventions)
+        if found is not None:
+            self.change.drop_constraint(found)
+        elif not if_exists and getattr(constraint, "_type_bound", False) is False:
+            raise CommandError(self._no_such_constraint(constraint))
+
+    def _no_such_constraint(self, constraint: Constraint) -> str:
+        table = self.change.new
+        index = self.database.find("index", str(constraint.name))
+        if index is not None:
+            return (
+                f"Table {table.name} has no constraint {constraint.name}, but an index of that "
+                "name: use drop_index()"
+            )
+        present = [c.name for c in table.constraints if c.name]
+        has = f"it has: {', '.join(present)}" if present else "none of its constraints has a name"
+        return f"Table {table.name} has no constraint {constraint.name}; {has}"
+
+    # -- indexes, the table's name
+
+    def create_index(self, index: Index, **options: Any) -> None:
+        self._new_indexes.append((index, options))
+
+    def drop_index(self, index: Index, **options: Any) -> None:
+        waiting = [known for known in self._new_indexes if known[0].name == index.name]
+        if waiting:
+            self._new_indexes.remove(waiting[0])
+        else:
+            self.impl.drop_index(index, **options)
+
+    def rename_table(self, old: str, new: str, schema: str | None = None) -> None:
+        self._apply()
+        rename_table(self.database, old, new)
+        self._reload(new)
+
+    def create_table_comment(self, *_: Any, **__: Any) -> None:
+        """SQLite has nowhere to keep a comment."""
+
+    drop_table_comment = create_table_comment
+    create_column_comment = create_table_comment
+
+    # -- what batch_alter_table was given besides
+
+    def _apply_overrides(self) -> None:
+        """Bring in what copy_from, reflect_args and table_args say beyond what is there.
+
+        The table itself is the authority: nothing of it is given up because an argument does not
+        repeat it. A constraint comes in if the table has none of the same content.
+        """
+        given = [*self.options.reflect_args, *self.options.table_args]
+        if self.options.copy_from is not None:
+            given += self.options.copy_from.constraints
+        elif any(isinstance(item, Column) for item in given):
+            self._override_columns([item for item in given if isinstance(item, Column)])
+        for item in given:
+            if isinstance(item, Constraint):
+                self._add_given_constraint(item)
+        self._apply_table_options()
+
+    def _override_columns(self, columns: Iterable[Column[Any]]) -> None:
+        for column in columns:
+            known = self.change.new.find_column(column.name)
+            if known is None:
+                continue
+            declared, collation = declared_type(self.dialect, column.type)
+            if declared and fold(declared) != fold(known.declared_type):
+                self.change.set_type(column.name, declared, collation)
+
+    def _add_given_constraint(self, constraint: Constraint) -> None:
+        table = self.change.new
+        attached = attached_constraint(
+            constraint, table.name, [column.name for column in table.columns]
+        )
+        if isinstance(attached, PrimaryKeyConstraint) and not attached.columns:
+            return  # the empty key that every Table object has
+        known = find_constraint(table, attached, self.conventions)
+        if known is None and not any(same_content(c, attached) for c in table.constraints):
+            self.add_constraint(attached)
+
+    def _apply_table_options(self) -> None:
+        wanted = self.options.table_kwargs
+        if wanted.get("sqlite_autoincrement"):
+            self.change.set_autoincrement()
+        if wanted.get("sqlite_strict"):
+            self.change.set_option("STRICT")
+        if wanted.get("sqlite_with_rowid") is False:
+            self.change.set_option("WITHOUT ROWID")
+
+    def _apply_reordering(self) -> None:
+        if not self.options.partial_reordering:
+            return
+        if self.options.recreate != "always":
+            raise CommandError("partial_reordering needs recreate='always'")
+        names = [column.name for column in self.change.new.columns]
+        self.change.reorder(reordered(names, self.options.partial_reordering))
+
+
+def reordered(names: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[str]:
+    """Names in an order that has the members of each group in the group's order.
+
+    Others stay where they are, as far as the groups allow.
+
+    Raises:
+        CommandError: the groups contradict each other, or name a column that does not exist.
+    """
+    order = list(names)
+    pairs = [pair for group in wanted for pair in pairwise(group)]
+    for _ in range(len(order) * len(pairs) + 1):
+        wrong = [(one, two) for one, two in pairs if _place(order, one) > _place(order, two)]
+        if not wrong:
+            return order
+        one, two = wrong[0]
+        order.insert(_place(order, one), order.pop(_place(order, two)))
+    raise CommandError(f"No order of the columns fits partial_reordering: {pairs}")
+
+
+def _place(order: Sequence[str], name: str) -> int:
+    if name not in order:
+        raise CommandError(f"partial_reordering names a column that does not exist: {name}")
+    return list(order).index(name)

@@ -1,0 +1,170 @@
+"""Rename a column or a table by SQLite's own ALTER TABLE, and nothing else.
+
+SQLite rewrites every view, trigger, index and foreign key that uses the name (lang_altertable.html,
+sections 2 and 3). Two things it does besides are put right here: it refuses if any view or trigger
+of the schema is broken already, and it changes "strings" in double quotes to 'strings' all over the
+schema, which the reverse would not change back.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from itertools import pairwise
+
+from alembic.util import CommandError
+
+from .database import Database, SchemaObject
+from .edit import write_schema
+from .rebuild import qualified_create
+from .tokens import Kind, fold, quote_name, quote_string, same_name, significant, tokenize
+
+_BROKEN = re.compile(r"error in (view|trigger) (.*?): (.*)", re.DOTALL)
+
+
+def rename_column(database: Database, table: str, old: str, new: str) -> None:
+    """Give a column another name, wherever it is used.
+
+    Raises:
+        CommandError: there is no such column, the new name is taken, or something uses the column
+            in a way that SQLite cannot rewrite.
+    """
+    found = database.create_table(table)
+    column = found.find_column(old)
+    if column is None:
+        raise CommandError(f"Table {table} has no column {old}")
+    taken = found.find_column(new)
+    if taken is not None and not same_name(old, new):
+        raise CommandError(f"Table {table} has a column {new} already")
+    if column.name == new:
+        return
+    names = [old, new]
+    if same_name(old, new):  # another case only: SQLite takes that for the same name
+        names.insert(1, f"_lossless_{new}")
+    with database.savepoint():
+        for before, after in pairwise(names):
+            _alter(
+                database,
+                f"ALTER TABLE {database.qualified(found.name)} "
+                f"RENAME COLUMN {quote_name(before)} TO {quote_name(after)}",
+                f"Column {old} of table {table} cannot be renamed",
+            )
+
+
+def rename_table(database: Database, old: str, new: str) -> None:
+    """Give a table another name, wherever it is used.
+
+    Raises:
+        CommandError: there is no such table, the new name is taken, or something uses the table in
+            a way that SQLite cannot rewrite.
+    """
+    found = database.find("table", old)
+    if found is None:
+        database.create_table(old)  # says what is wrong
+    assert found is not None
+    for other in database.objects():
+        if same_name(other.name, new) and not same_name(old, new):
+            raise CommandError(f"There is a {other.kind} called {new} already")
+    if found.name == new:
+        return
+    names = [found.name, new]
+    if same_name(old, new):
+        names.insert(1, database.unused_name(f"_lossless_{new}"))
+    with database.savepoint():
+        for before, after in pairwise(names):
+            _alter(
+                database,
+                f"ALTER TABLE {database.qualified(before)} RENAME TO {quote_name(after)}",
+                f"Table {old} cannot be renamed",
+            )
+        _rename_statistics(database, old, new)
+    database.table_renamed(old, new)
+
+
+def _rename_statistics(database: Database, old: str, new: str) -> None:
+    for side in ("sqlite_stat1", "sqlite_stat4"):
+        if database.find("table", side) is not None:
+            database.run(
+                f"UPDATE {database.qualified(side)} SET tbl = {quote_string(new)} "
+                f"WHERE tbl = {quote_string(old)} COLLATE NOCASE"
+            )
+
+
+def _alter(database: Database, statement: str, problem: str) -> None:
+    """Run an ALTER TABLE; what is broken already steps aside for it."""
+    before = database.objects()
+    legacy = database.query("PRAGMA legacy_alter_table")[0][0]
+    if legacy:
+        database.run("PRAGMA legacy_alter_table = OFF")
+    aside: list[SchemaObject] = []
+    try:
+        while not _try_alter(database, statement, problem, before, aside):
+            pass
+    finally:
+        if legacy:
+            database.run("PRAGMA legacy_alter_table = ON")
+    for found in reversed(aside):
+        database.run(qualified_create(database, found))
+    if not aside:
+        _restore_quotes(database, before)
+
+
+def _try_alter(
+    database: Database,
+    statement: str,
+    problem: str,
+    objects: list[SchemaObject],
+    aside: list[SchemaObject],
+) -> bool:
+    """Run the statement, or put the broken object aside that it complains of."""
+    try:
+        database.run(statement)
+    except sqlite3.DatabaseError as error:
+        broken = _find_broken(str(error), objects)
+        if broken is None or broken in aside:
+            raise CommandError(f"{problem}: {error}") from error
+        database.run(f"DROP {broken.kind.upper()} {database.qualified(broken.name)}")
+        aside.append(broken)
+        if broken.kind == "view":  # its INSTEAD OF triggers have gone with it
+            aside[-1:] = [
+                *(o for o in objects if o.kind == "trigger" and same_name(o.table, broken.name)),
+                broken,
+            ]
+        return False
+    return True
+
+
+def _find_broken(message: str, objects: list[SchemaObject]) -> SchemaObject | None:
+    """The object that was broken before the change; None if the change is what breaks it."""
+    match = _BROKEN.match(message)
+    if match is None or match[2].endswith((" after rename", " after drop column")):
+        return None
+    return next((o for o in objects if o.kind == match[1] and o.name == match[2]), None)
+
+
+def _restore_quotes(database: Database, before: list[SchemaObject]) -> None:
+    """Write "strings" again as they were written."""
+    known = {(found.kind, fold(found.name)): found.sql for found in before}
+    after = database.objects()
+    statements = {}
+    for place, found in enumerate(after):
+        was = known.get((found.kind, fold(found.name)))
+        if was is None and len(after) == len(before):  # it is the one that was renamed
+            was = before[place].sql
+        if found.sql and was and found.sql != was:
+            restored = _with_quotes_of(found.sql, was)
+            if restored != found.sql:
+                statements[found.kind, found.name] = restored
+    if statements and database.can_edit_schema():
+        write_schema(database, statements)
+
+
+def _with_quotes_of(sql: str, before: str) -> str:
+    """`sql`, with each string that was in double quotes in `before` in double quotes again."""
+    now, was = significant(tokenize(sql)), significant(tokenize(before))
+    if len(now) != len(was):
+        return sql
+    for token, old in reversed(list(zip(now, was, strict=True))):
+        if token.kind is Kind.STRING and old.kind is Kind.QUOTED and token.name == old.name:
+            sql = sql[: token.start] + old.text + sql[token.end :]
+    return sql

@@ -1,0 +1,92 @@
+"""A copy of a database's schema in memory, without rows, to try things on.
+
+Knows how to make one and how to ask which views and triggers of it work; knows nothing of changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from .database import SchemaObject
+from .tokens import quote_name, same_name
+
+
+def copy_schema(objects: Iterable[SchemaObject]) -> sqlite3.Connection:
+    """A database in memory with these objects.
+
+    What cannot be made here (it needs an extension that is not loaded, or was broken before) is
+    left out.
+    """
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy.execute("PRAGMA foreign_keys = OFF")
+    made = set()
+    for found in objects:
+        if found.sql is None or found.name in made:
+            continue
+        if found.name.lower().startswith("sqlite_"):
+            _make_internal(copy, found.name)
+            continue
+        before = _names(copy) if found.sql[:15].upper().startswith("CREATE VIRTUAL") else set()
+        with contextlib.suppress(sqlite3.Error):
+            copy.execute(found.sql)
+        if before:
+            made |= _names(copy) - before  # shadow tables came with their virtual table
+    return copy
+
+
+def _make_internal(copy: sqlite3.Connection, name: str) -> None:
+    if name.lower().startswith("sqlite_stat"):
+        copy.execute("ANALYZE")
+    elif name.lower() == "sqlite_sequence":
+        copy.execute("CREATE TABLE lossless_sequence (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+        copy.execute("DROP TABLE lossless_sequence")
+
+
+def _names(copy: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in copy.execute("SELECT name FROM sqlite_master")} | {""}
+
+
+def broken_objects(copy: sqlite3.Connection) -> dict[str, str]:
+    """What does not work in a schema: views, and the statements that fire triggers; with reasons."""
+    found: dict[str, str] = {}
+    objects = copy.execute("SELECT type, name, tbl_name FROM sqlite_master").fetchall()
+    for name in (name for kind, name, _ in objects if kind == "view"):
+        error = _error(copy, f"EXPLAIN SELECT * FROM {quote_name(name)}")
+        if error is not None:
+            found[f"view {name}"] = error
+    targets = dict.fromkeys(table for kind, _, table in objects if kind == "trigger")
+    for target in targets:
+        triggers = [
+            name for kind, name, of in objects if kind == "trigger" and same_name(of, target)
+        ]
+        for event, statement in _firing_statements(copy, target):
+            error = _error(copy, statement)
+            if error is not None:
+                named = f"trigger {triggers[0]}" if len(triggers) == 1 else f"a trigger of {target}"
+                found[f"{named} on {event}"] = error
+    return found
+
+
+def _firing_statements(copy: sqlite3.Connection, target: str) -> Iterator[tuple[str, str]]:
+    """A statement for each event, which SQLite compiles with all triggers it would fire."""
+    name = quote_name(target)
+    try:
+        rows = copy.execute(f"PRAGMA table_xinfo({name})").fetchall()
+    except sqlite3.Error:
+        rows = []
+    columns = [quote_name(row[1]) for row in rows if row[6] == 0]
+    yield "INSERT", f"EXPLAIN INSERT INTO {name} DEFAULT VALUES"
+    yield "DELETE", f"EXPLAIN DELETE FROM {name}"
+    if columns:
+        assignments = ", ".join(f"{column} = {column}" for column in columns)
+        yield "UPDATE", f"EXPLAIN UPDATE {name} SET {assignments}"
+
+
+def _error(copy: sqlite3.Connection, statement: str) -> str | None:
+    try:
+        copy.execute(statement).fetchall()
+    except sqlite3.Error as error:
+        return str(error)
+    return None

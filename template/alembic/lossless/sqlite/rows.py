@@ -1,0 +1,114 @@
+"""Questions to the rows before a constraint is put on them.
+
+Each `RowCheck` is a query that finds the rows a new constraint would not allow; what it found is
+shown by key. Knows SQL of one table; knows nothing of how the constraint will be added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .database import Database
+from .statement import Check, CreateTable, ForeignKey
+from .tokens import Kind, fold, quote_name, significant, tokenize
+
+
+@dataclass(frozen=True)
+class RowCheck:
+    """Rows that a change would not allow."""
+
+    message: str
+    condition: str  # SQL over the table's columns: true for a row that must not be there
+    columns: frozenset[str]  # the columns (folded) that the condition uses
+
+    def run(self, database: Database, table: CreateTable) -> None:
+        """Look for such rows.
+
+        Raises:
+            CommandError: there are some, with the keys of the first five.
+        """
+        database.refuse_if_any(
+            f"SELECT {key_of(table)} FROM {database.qualified(table.name)} WHERE {self.condition}",
+            self.message,
+        )
+
+
+def key_of(table: CreateTable) -> str:
+    """What identifies a row for a person, as the columns of a SELECT."""
+    key = table.primary_key
+    if key is not None:
+        return ", ".join(quote_name(name) for name in key.columns)
+    return rowid_name(table) or ", ".join(quote_name(column.name) for column in table.columns)
+
+
+def rowid_name(table: CreateTable) -> str | None:
+    """A name under which the rowid can be reached; None if columns have taken all three."""
+    if table.without_rowid:
+        return None
+    taken = {fold(column.name) for column in table.columns}
+    return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)
+
+
+def null_check(table: CreateTable, column: str) -> RowCheck:
+    """Rows without a value."""
+    return RowCheck(
+        f"Column {column} of table {table.name} cannot become NOT NULL: it is NULL in the rows",
+        f"{quote_name(column)} IS NULL",
+        frozenset([fold(column)]),
+    )
+
+
+def condition_check(table: CreateTable, check: Check) -> RowCheck:
+    """Rows for which a CHECK is false; NULL is allowed, as in SQL it is."""
+    named = f" {check.name}" if check.name else ""
+    return RowCheck(
+        f"CHECK{named} ({check.expression}) cannot be added to table {table.name}: "
+        "it does not hold for the rows",
+        f"NOT ({check.expression})",
+        mentioned_columns(table, check.expression),
+    )
+
+
+def parent_check(
+    database: Database, table: CreateTable, key: ForeignKey, targets: Sequence[str]
+) -> RowCheck:
+    """Rows without a parent. `targets` are the parent's columns."""
+    columns = [quote_name(name) for name in key.columns]
+    message = (
+        f"A foreign key from {table.name} ({', '.join(key.columns)}) to {key.table} "
+        "cannot be added: there is no parent for the rows"
+    )
+    present = " AND ".join(f"{name} IS NOT NULL" for name in columns)
+    if not targets:  # the parent is missing altogether
+        return RowCheck(message, present, frozenset(map(fold, key.columns)))
+    # The child's columns get the table's name: the parent may have columns of the same name.
+    child = quote_name(table.name)
+    alias = "lossless_parent"
+    equal = " AND ".join(
+        f"{alias}.{quote_name(target)} = {child}.{name}"
+        for target, name in zip(targets, columns, strict=True)
+    )
+    return RowCheck(
+        message,
+        f"{present} AND NOT EXISTS "
+        f"(SELECT 1 FROM {database.qualified(key.table)} AS {alias} WHERE {equal})",
+        frozenset(map(fold, key.columns)),
+    )
+
+
+def mentioned_columns(table: CreateTable, expression: str) -> frozenset[str]:
+    """The table's columns that an expression names (folded).
+
+    A word before "(" is a function; a name in double quotes counts if there is such a column.
+    """
+    known = {fold(column.name) for column in table.columns}
+    tokens = significant(tokenize(expression))
+    found = set()
+    for place, token in enumerate(tokens):
+        follows = tokens[place + 1].text if place + 1 < len(tokens) else ""
+        if token.kind is Kind.WORD and follows == "(":
+            continue
+        if token.kind in (Kind.WORD, Kind.QUOTED) and fold(token.name) in known:
+            found.add(fold(token.name))
+    return frozenset(found)
