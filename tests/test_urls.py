@@ -103,6 +103,14 @@ def test_a_wrong_url_is_reported_in_plain_words(project: Path, url: str, words: 
     assert sorted(os.listdir(project)) == before
 
 
+def test_a_lock_timeout_that_is_no_number_is_reported(project: Path) -> None:
+    output = python(
+        "alembic", "-x", "lock_timeout=soon", "upgrade", "head", cwd=project, status=255
+    )
+    assert "a number of seconds" in output
+    assert "Traceback" not in output
+
+
 def test_without_any_url_the_way_to_give_one_is_named(project: Path) -> None:
     ini = project / "alembic.ini"
     ini.write_text(ini.read_text().replace("sqlalchemy.url = sqlite:///shoplist.db", ""))

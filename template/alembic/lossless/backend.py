@@ -6,14 +6,18 @@ engines there are, and nothing of what any of them does.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy.pool import NullPool
 
 BACKENDS = {
     "sqlite": "lossless.sqlite.backend:SQLiteBackend",
@@ -76,3 +80,37 @@ def backend_for(url: URL) -> Backend:
     found = getattr(import_module(module), backend)()
     assert isinstance(found, Backend)
     return found
+
+
+def engine_for(url: URL) -> Engine:
+    """An engine for one command: each of its connections is closed after use.
+
+    Raises:
+        CommandError: SQLAlchemy does not know the driver, or it is not installed.
+    """
+    try:
+        return create_engine(url, poolclass=NullPool)
+    except (NoSuchModuleError, ImportError) as error:
+        raise CommandError(
+            f"The driver of {url.drivername}:// cannot be loaded: {error}. "
+            "Install it, or name another after the + in the URL"
+        ) from error
+
+
+def lock_timeout(arguments: Mapping[str, str]) -> float:
+    """Seconds to wait for another migrator: `-x lock_timeout=`, else ALEMBIC_LOCK_TIMEOUT, else 60.
+
+    Args:
+        arguments: what stands behind `alembic -x`.
+
+    Raises:
+        CommandError: it is no number of seconds.
+    """
+    given = arguments.get("lock_timeout") or os.environ.get("ALEMBIC_LOCK_TIMEOUT") or "60"
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < float("inf"):
+        raise CommandError(f"lock_timeout is a number of seconds, such as 300, not {given!r}")
+    return seconds

@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
-from .backend import Backend
+from .backend import Backend, engine_for
 
 
 class ServerBackend(Backend):
@@ -27,7 +26,7 @@ class ServerBackend(Backend):
         if isinstance(connection, Connection):
             yield connection
             return
-        engine = connection or create_engine(url, poolclass=NullPool)
+        engine = connection or engine_for(url)
         try:
             opened = engine.connect()
         except DBAPIError as error:

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
-from ..backend import Backend
+from ..backend import Backend, engine_for
 from . import offline
 from .impl import LosslessSQLiteImpl
 from .transactions import HeadsMoved, MigrationTransactions, driver_connection
@@ -34,7 +33,7 @@ class SQLiteBackend(Backend):
             with governed(connection, lock_timeout) as given:
                 yield given
             return
-        engine = connection or create_engine(url, poolclass=NullPool)
+        engine = connection or engine_for(url)
         try:
             with reported(engine.url), engine.connect() as opened, governed(opened, lock_timeout):
                 yield opened
