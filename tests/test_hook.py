@@ -201,7 +201,7 @@ def test_a_new_project_whose_server_is_not_there_is_installed_and_says_how_to_go
     ("url", "words"),
     [
         ("sqlite:///missing.db", "missing.db"),
-        ("sqlite:///text.db", "not a database"),
+        ("sqlite:///text.db", "not an SQLite database"),
         ("postgresql+psycopg://me:hunter2@127.0.0.1:9/shop", "postgresql"),
     ],
 )

@@ -90,7 +90,7 @@ def test_a_project_in_a_folder_with_a_hard_name_works(render: object, tmp_path: 
         ("sqlite+aiosqlite:///x.db", "aiosqlite"),
         ("postgresql+nodriver://me:hunter2@host/x", "nodriver"),
         ("sqlite:////no/such/folder/x.db", "/no/such/folder"),
-        ("sqlite:///pyproject.toml", "not a database"),
+        ("sqlite:///pyproject.toml", "not an SQLite database"),
     ],
 )
 def test_a_wrong_url_is_reported_in_plain_words(project: Path, url: str, words: str) -> None:
