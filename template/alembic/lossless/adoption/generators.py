@@ -29,7 +29,7 @@ from sqlacodegen.models import (
     RelationshipAttribute,
     RelationshipType,
 )
-from sqlacodegen.utils import get_common_fk_constraints, get_constraint_sort_key, uses_default_name
+from sqlacodegen.utils import get_common_fk_constraints, get_constraint_sort_key
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -611,13 +611,15 @@ def render_type(type_: TypeEngine[Any]) -> str:
 
 
 def is_plain(index: Index) -> bool:
-    """Whether `index=True` on the column says all about an index."""
+    """Whether `index=True` on the column says all about an index, its name included ("ix_table_column")."""
+    (column, *others) = index.expressions
     return (
-        len(index.expressions) == 1
-        and isinstance(index.expressions[0], Column)
+        isinstance(column, Column)
+        and not others
         and not index.unique
         and index.dialect_options["sqlite"]["where"] is None
-        and uses_default_name(index)
+        and index.name == f"ix_{column.table.name}_{column.name}"
+        and f"{column.table.name}_{column.name}" not in column.table.columns
     )
 
 

@@ -44,8 +44,8 @@ def run_baseline(scratch: Engine, folder: Path, target: str) -> None:
 
     backend = backend_for(scratch.url)
     with (
-        EnvironmentContext(config, script, fn=steps) as environment,
-        backend.migration_connection(scratch.url, lock_timeout=60) as connection,
+        EnvironmentContext(config, script, fn=steps, destination_rev=target) as environment,
+        backend.migration_connection(scratch.url, scratch, lock_timeout=60) as connection,
     ):
         environment.configure(connection=connection, **backend.configure_options())
         with environment.begin_transaction():

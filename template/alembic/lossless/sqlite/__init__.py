@@ -1,3 +1,0 @@
-"""SQLite: one subject a file."""
-
-from . import comparison as comparison  # registers itself with Alembic

@@ -21,8 +21,6 @@ from .types import declaration
 class ComparingImpl(SQLiteImpl):
     """Alembic's implementation for SQLite, with eyes for everything that a table declares."""
 
-    __dialect__ = "sqlite"
-
     def __init__(self, dialect: Dialect, *args: Any, **kwargs: Any) -> None:
         super().__init__(dialect, *args, **kwargs)
         # Where SQLAlchemy looks for an engine's own inspector (as PostgreSQL's has one).

@@ -11,13 +11,13 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from alembic.ddl.sqlite import SQLiteImpl
 from alembic.util import CommandError, messaging
 from sqlalchemy import Column, Constraint, Index, MetaData, Table
 from sqlalchemy.exc import IntegrityError
 
 from . import batch
 from .change import find_duplicates
+from .comparison import ComparingImpl
 from .database import Database, LiveDatabase
 from .offline import Script
 from .operations import BatchOptions, Operation, TableOperations
@@ -25,7 +25,7 @@ from .rename import rename_table
 from .transactions import transactions_of
 
 
-class LosslessSQLiteImpl(SQLiteImpl):
+class LosslessSQLiteImpl(ComparingImpl):
     """SQLite's part in Alembic."""
 
     __dialect__ = "sqlite"

@@ -210,6 +210,7 @@ def _for_one(name: str, describe: Describe) -> Any:
             return describe(table, self.catalogue)
         return getattr(super(CatalogueInspector, self), name)(table_name, schema, **kw)
 
+    method.__name__ = name
     return method
 
 
@@ -239,6 +240,7 @@ def _for_many(name: str, describe: Describe) -> Any:
             found.update(ask(None, others, ObjectKind.ANY, scope, **kw))
         return found
 
+    method.__name__ = name
     return method
 
 
