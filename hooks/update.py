@@ -78,7 +78,7 @@ def untracked(paths: set[str]) -> list[str]:
 
 
 def store() -> Path:
-    """A folder in git's own, which `git stash` and `git clean` leave alone."""
+    """A folder in git's own, which `git stash` leaves alone."""
     prefix = git("rev-parse", "--show-prefix").decode().strip()
     folder = Path(git("rev-parse", "--git-path", "copier-update").decode().strip(), prefix, "files")
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,24 +31,31 @@ RENDERS = Path("tests", "fixtures", "renders")
 OWNERS = ("person", "template", "both")
 
 
-def main(command: str, version: str) -> int:
+def main(command: str, version: str, repository: Path = REPOSITORY) -> int:
     """Do one of the three; the exit status is 1 if something stands in the way."""
     if command == "record":
-        print(record(REPOSITORY, version))
+        print(record(repository, version))
         return 0
-    found = list(problems(REPOSITORY, version))
+    found = list(problems(repository, version))
     if not found and command == "tag":
-        tests = subprocess.run([sys.executable, "-m", "pytest"], cwd=REPOSITORY, check=False)
+        tests = subprocess.run([sys.executable, "-m", "pytest"], cwd=repository, check=False)
         found = ["the tests fail"] if tests.returncode else []
     for problem in found:
         print(f"{version}: {problem}", file=sys.stderr)
     if command == "tag" and not found:
-        git("tag", "--annotate", "--message", f"Version {version}", f"v{version}")
+        git(
+            "tag",
+            "--annotate",
+            "--message",
+            f"Version {version}",
+            f"v{version}",
+            repository=repository,
+        )
         print(f"Tagged. To publish: git push origin v{version}")
     return 1 if found else 0
 
 
-def git(*arguments: str, repository: Path = REPOSITORY) -> str:
+def git(*arguments: str, repository: Path) -> str:
     command = ["git", *arguments]
     return subprocess.run(
         command, cwd=repository, check=True, capture_output=True, text=True
@@ -189,7 +197,8 @@ def recording(repository: Path) -> dict[str, Any]:
 
     No update depends on what was in these: they are replaced.
     """
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Copier's, of changes that are not committed
         project = Path(scratch, "shop-list")
         run_copy(
             str(repository), project, defaults=True, skip_tasks=True, quiet=True, vcs_ref="HEAD"

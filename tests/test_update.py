@@ -132,7 +132,12 @@ def test_the_projects_own_checks_pass_after_an_update(project: Path) -> None:
 
 def test_a_person_is_told_what_happens_and_what_to_do(project: Path) -> None:
     printed = update(project)
-    for part in ("left alone   src/", "git stash --include-untracked", "alembic check", "pytest"):
+    for part in (
+        "left alone   src/",
+        "git add -u && git stash && git stash -u",
+        "alembic check",
+        "pytest",
+    ):
         assert part in printed
     assert "alembic check" not in update_again(project, "--quiet")
 

@@ -147,7 +147,8 @@ def live(project: Path) -> None:
     (project / ".env").write_text("DATABASE_URL='sqlite:///shoplist.db'\nSECRET='s3cr3t'\n")
     (project / "tests" / "test_item.py").unlink()
     (project / "src" / "shop_list" / "prices.py").write_text("PRICE = 1\n")
-    edit(project / "alembic" / "env.py", "import os\n", "import os\n# The owner's line.\n")
+    first = "from alembic import context\n"
+    edit(project / "alembic" / "env.py", first, first + "# The owner's line.\n")
     edit(project / "alembic.ini", "[alembic]\n", "[alembic]\n# The owner's line.\n")
     edit(project / "README.md", "# Shop List\n", "# Shop List\n\nThe owner's line.\n")
     (project / ".gitignore").write_text("/the-owners-line\n" + (project / ".gitignore").read_text())

@@ -1,0 +1,74 @@
+"""Who owns a shipped file: one rule for each, the same in all the places where it counts."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from rendering import REPOSITORY
+
+
+def program(path: str) -> ModuleType:
+    """A program of the repository, imported without running it."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, REPOSITORY / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+release = program("scripts/release.py")
+
+
+def settings() -> dict[str, list[str]]:
+    """The settings of copier.yml: what stands before its questions."""
+    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_constructor("!include", lambda _, node: {})
+    found: dict[str, list[str]] = {}
+    for part in yaml.load_all((REPOSITORY / "copier.yml").read_text("utf-8"), Loader=loader):
+        found |= part
+    return found
+
+
+def persons() -> list[str]:
+    return [path for path, owner in release.ownership(REPOSITORY).items() if owner == "person"]
+
+
+def test_every_shipped_file_has_one_owner() -> None:
+    assert list(release.ownership_problems(REPOSITORY)) == []
+
+
+def test_a_file_without_an_owner_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release, "shipped", lambda _: ["Makefile"])
+    problems = list(release.ownership_problems(REPOSITORY))
+    assert "Makefile: 0 rules in CONTRIBUTING.md say who owns it, not one" in problems
+
+
+def test_copier_leaves_alone_what_is_the_persons() -> None:
+    once = [
+        re.fullmatch(
+            r"{% if _copier_operation == 'update' or existing_project %}(.*){% endif %}", p
+        )
+        for p in settings()["_exclude"]
+    ]
+    assert [match[1] for match in once if match] == persons()
+    assert settings()["_skip_if_exists"] == persons()
+
+
+def test_the_migration_leaves_alone_what_is_the_persons() -> None:
+    assert ["/" + path for path in program("hooks/update.py").OWNERS] == persons()
+
+
+def test_excludes_ask_for_no_variable_that_an_older_version_may_lack() -> None:
+    """During an update they are rendered with the old version's questions as well."""
+    from jinja2 import Environment, StrictUndefined
+
+    jinja = Environment(undefined=StrictUndefined)
+    for pattern in settings()["_exclude"]:
+        jinja.from_string(pattern).render(_copier_operation="update")

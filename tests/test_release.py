@@ -1,0 +1,132 @@
+"""A release is made only if everything holds that a version promises."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+import rendering
+from test_ownership import release
+
+NEXT = "9000.5.0"
+
+
+@pytest.fixture(scope="module")
+def ready(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository with all that a release of NEXT needs. Shared: tests copy it."""
+    repository = Path(shutil.copytree(template, tmp_path_factory.mktemp("release") / "template"))
+    changelog = repository / "CHANGELOG.md"
+    head, mark, rest = changelog.read_text("utf-8").partition("## ")
+    changelog.write_text(f"{head}## {NEXT}\n\n- Better.\n\n{mark}{rest}", "utf-8")
+    rendering.commit(repository, "Prepare")
+    release.record(repository, NEXT)
+    rendering.commit(repository, "Record")
+    return repository
+
+
+@pytest.fixture
+def repository(ready: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ready, tmp_path / "template"))
+
+
+def problems(repository: Path, version: str = NEXT) -> list[str]:
+    return list(release.problems(repository, version))
+
+
+def test_nothing_stands_in_the_way_of_a_good_release(repository: Path) -> None:
+    assert problems(repository) == []
+
+
+def test_a_version_that_is_none(repository: Path) -> None:
+    assert problems(repository, "v1") == ["a version is three numbers, such as 1.2.0"]
+
+
+def test_a_version_that_is_not_newer(repository: Path) -> None:
+    rendering.git("tag", "v9000.5.1", cwd=repository)
+    assert problems(repository) == ["not newer than the last tag, 9000.5.1"]
+
+
+def test_changes_that_are_not_committed(repository: Path) -> None:
+    (repository / "new").touch()
+    assert problems(repository) == ["there are changes that are not committed"]
+
+
+def test_a_changelog_without_the_version(repository: Path) -> None:
+    (repository / "CHANGELOG.md").write_text("# Changelog\n\n## 1.0.0\n\nFirst.\n")
+    rendering.commit(repository, "Forget")
+    assert problems(repository) == [
+        f'CHANGELOG.md must begin with an entry "## {NEXT}" that says something'
+    ]
+
+
+def test_a_recording_of_another_state(repository: Path) -> None:
+    (repository / "template" / "README.md.jinja").write_text("Other\n")
+    rendering.commit(repository, "Change")
+    assert problems(repository) == [
+        f"the recording is of another state; run: python scripts/release.py record {NEXT}"
+    ]
+
+
+def test_no_recording(repository: Path) -> None:
+    (repository / release.RENDERS / f"{NEXT}.json").unlink()
+    rendering.commit(repository, "Forget")
+    assert problems(repository) == [f"no recording; run: python scripts/release.py record {NEXT}"]
+
+
+def test_a_shipped_file_without_an_owner_and_a_question_without_a_default(
+    repository: Path,
+) -> None:
+    (repository / "template" / "Makefile").write_text("all:\n")
+    with (repository / "copier.yml").open("a") as file:
+        file.write("\neditor:\n  type: str\n  when: false\n")
+    rendering.commit(repository, "Change")
+    release.record(repository, NEXT)
+    rendering.commit(repository, "Record")
+    assert problems(repository) == [
+        "the question editor has no default: `copier update --defaults` would fail",
+        "Makefile: 0 rules in CONTRIBUTING.md say who owns it, not one",
+    ]
+
+
+def test_an_answer_that_is_no_question_any_more(repository: Path) -> None:
+    recorded = repository / release.RENDERS / "9000.1.0.json"
+    recorded.write_text(json.dumps({"answers": {"colour": "red"}}))
+    rendering.commit(repository, "Forget")
+    assert problems(repository) == [
+        "9000.1.0 recorded the answer colour, and no question is called so any more"
+    ]
+    assert not any("colour" in problem for problem in problems(repository, "9001.0.0"))
+
+
+@pytest.mark.parametrize("green", [True, False])
+def test_the_tag_is_set_only_if_the_tests_pass(
+    green: bool, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, ran = subprocess.run, []
+
+    def run(command: list[str], **options: object) -> object:
+        if command[-2:] != ["-m", "pytest"]:
+            return really(command, **options)  # type: ignore[call-overload]
+        ran.append(command)
+        return subprocess.CompletedProcess(command, 0 if green else 1)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    for name, value in rendering.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    status = release.main("tag", NEXT, repository)
+    assert ran
+    assert status == (0 if green else 1)
+    tags = rendering.git("tag", "--list", cwd=repository).split()
+    assert (f"v{NEXT}" in tags) == green
+
+
+def test_the_workflow_makes_releases_with_the_script_and_all_tags() -> None:
+    text = (rendering.REPOSITORY / ".github" / "workflows" / "release.yml").read_text("utf-8")
+    steps = yaml.safe_load(text)["jobs"]["release"]["steps"]
+    assert steps[0]["with"]["fetch-depth"] == 0
+    assert "python scripts/release.py tag" in steps[-1]["run"]

@@ -1,0 +1,76 @@
+"""Where owner and template changed the same lines: Copier's marks, and Alembic says where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import rendering
+from updating import SHARED, begin, update
+
+MINE = "# My new line.\n"
+
+
+@pytest.fixture
+def project(history: Path, tmp_path: Path) -> Path:
+    return begin(history, tmp_path / "shop-list")
+
+
+def conflict(project: Path, *paths: str) -> str:
+    for path in paths:
+        with (project / path).open("a") as file:
+            file.write(MINE)
+    rendering.commit(project, "Mine")
+    return update(project)
+
+
+def test_alembic_names_file_and_line_until_the_conflict_is_resolved(project: Path) -> None:
+    paths = ["alembic/env.py", "alembic.ini", "pyproject.toml"]
+    printed = conflict(project, *paths)
+    for path in paths:
+        text = (project / path).read_text()
+        place = 1 + text.splitlines().index("# <<<<<<< before updating")
+        assert f"{path}:{place}\n" in printed
+        assert MINE in text
+        assert SHARED[path] in text
+        assert f"UU {path}" in rendering.git("status", "--short", cwd=project)
+    for path in sorted(paths, key=["alembic.ini", "pyproject.toml", "alembic/env.py"].index):
+        said = rendering.python("alembic", "check", cwd=project, status=255)
+        assert f"FAILED: {path}, line " in said
+        assert "Traceback" not in said
+        resolve(project / path)
+    rendering.python("alembic", "check", cwd=project)
+
+
+def resolve(path: Path) -> None:
+    """Keep both sides, as a person would: delete the marks."""
+    marks = ("# <<<<<<<", "# =======", "# >>>>>>>")
+    lines = [line for line in path.read_text().splitlines(True) if not line.startswith(marks)]
+    path.write_text("".join(lines))
+
+
+def test_the_owners_side_is_in_force_until_then(project: Path) -> None:
+    (project / "alembic.ini").write_text(
+        (project / "alembic.ini").read_text() + "[mine]\nkey = 1\n"
+    )
+    rendering.commit(project, "Mine")
+    update(project)
+    text = (project / "alembic.ini").read_text()
+    assert "\n[mine]\nkey = 1\n# =======\n# # The template's new line.\n# >>>>>>>" in text
+
+
+def test_other_files_have_the_marks_as_copier_sets_them(project: Path) -> None:
+    printed = conflict(project, "README.md", "alembic/script.py.mako")
+    assert "\n<<<<<<< before updating\n" in (project / "README.md").read_text()
+    assert "README.md:" in printed
+    said = rendering.python("alembic", "revision", "-m", "next", "--autogenerate", cwd=project, status=255)  # fmt: skip
+    assert "FAILED: alembic/script.py.mako, line " in said
+
+
+def test_what_would_not_be_readable_as_comments_keeps_copiers_marks(project: Path) -> None:
+    env = project / "alembic" / "env.py"
+    env.write_text(env.read_text() + "if True:\n    LAST = '''\n")  # broken by the owner, too
+    rendering.commit(project, "Mine")
+    update(project)
+    assert "\n<<<<<<< before updating\n" in env.read_text()

@@ -1,0 +1,115 @@
+"""Files that a later version ships, renames or removes, where the owner has one of that name."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import rendering
+from updating import NEW, begin, edit, update
+
+
+@pytest.fixture
+def project(history: Path, tmp_path: Path) -> Path:
+    return begin(history, tmp_path / "shop-list")
+
+
+def ignore(project: Path, *paths: str) -> None:
+    with (project / ".gitignore").open("a") as file:
+        file.writelines(f"/{path}\n" for path in paths)
+
+
+def test_a_retired_file_goes_if_nobody_changed_it(project: Path) -> None:
+    ignore(project, "tools/plain.sh")
+    rendering.git("rm", "--quiet", "--cached", "tools/plain.sh", cwd=project)
+    rendering.commit(project, "Ignore")
+    update(project)
+    assert not (project / "tools").exists()
+    assert not (project / "alembic" / "lossless" / "retired.py").exists()
+
+
+@pytest.mark.parametrize("kept_by_git", [True, False], ids=["tracked", "ignored"])
+def test_a_retired_file_stays_if_its_owner_changed_it(project: Path, kept_by_git: bool) -> None:
+    paths = ["tools/plain.sh", "tools/rendered.txt", "alembic/lossless/retired.py"]
+    for path in paths:
+        (project / path).write_text("mine\n")
+    if not kept_by_git:
+        ignore(project, *paths)
+        rendering.git("rm", "--quiet", "--cached", *paths, cwd=project)
+    rendering.commit(project, "Mine")
+    printed = update(project)
+    for path in paths:
+        assert (project / path).read_text() == "mine\n"
+        assert f"{path}: " in printed
+
+
+def test_a_tracked_file_of_a_name_that_comes_is_merged(project: Path) -> None:
+    (project / "Makefile").write_text("mine:\n\ttrue\n")
+    rendering.commit(project, "Mine")
+    assert "Makefile:1" in update(project)
+    merged = (project / "Makefile").read_text()
+    assert "mine:\n\ttrue\n" in merged
+    assert "check:\n\talembic check\n" in merged
+    assert "<<<<<<< before updating\n" in merged
+
+
+def test_binary_and_ignored_files_of_names_that_come_stay(project: Path) -> None:
+    mine = {"logo.png": b"\x89PNG\0mine", "notes.txt": b"mine\n", "Makefile": b"\0mine"}
+    for path, content in mine.items():
+        (project / path).write_bytes(content)
+    ignore(project, "notes.txt", "Makefile")
+    rendering.commit(project, "Mine")
+    printed = update(project)
+    for path, content in mine.items():
+        assert (project / path).read_bytes() == content
+        assert f"{path}: yours stays" in printed
+
+
+def test_an_ignored_file_of_both_is_merged_as_a_tracked_one(project: Path) -> None:
+    edit(project / "alembic.ini", "[alembic]\n", "[alembic]\n# The owner's line.\n")
+    ignore(project, "alembic.ini")
+    rendering.git("rm", "--quiet", "--cached", "alembic.ini", cwd=project)
+    rendering.commit(project, "Ignore")
+    assert "alembic.ini: merged" in update(project)
+    merged = (project / "alembic.ini").read_text()
+    assert "# The owner's line.\n" in merged
+    assert "# The template's new line.\n" in merged
+    assert "<<<" not in merged
+
+
+def test_a_file_stays_deleted_and_a_folder_in_its_place_stays(project: Path) -> None:
+    (project / "README.md").unlink()
+    (project / "src" / "shop_list" / "database.py").unlink()
+    (project / "notes.txt").mkdir()
+    (project / "notes.txt" / "mine").write_text("mine\n")
+    rendering.commit(project, "Mine")
+    update(project, "--exclude", "notes.txt")
+    assert not (project / "README.md").exists()
+    assert not (project / "src" / "shop_list" / "database.py").exists()
+    assert (project / "notes.txt" / "mine").read_text() == "mine\n"
+
+
+def test_another_answer_takes_the_old_ones_files_away_unless_they_were_changed(
+    project: Path,
+) -> None:
+    update(project, "--data", "ci=gitlab", "--data", "license=none", version=NEW)
+    assert (project / ".gitlab-ci.yml").exists()
+    assert not (project / ".github").exists()
+    assert not (project / "LICENSE").exists()
+
+
+def test_a_project_in_a_folder_of_a_larger_repository(history: Path, tmp_path: Path) -> None:
+    (tmp_path / "README").write_text("Many projects\n")
+    (tmp_path / ".gitignore").write_text("notes.txt\n")
+    rendering.commit(tmp_path, "Begin")
+    project = tmp_path / "shop-list"
+    shutil.rmtree(begin(history, project) / ".git")
+    (project / "tools" / "plain.sh").write_text("mine\n")
+    (project / "notes.txt").write_text("mine\n")
+    rendering.commit(tmp_path, "Mine")
+    update(project)
+    assert (project / "tools" / "plain.sh").read_text() == "mine\n"
+    assert (project / "notes.txt").read_text() == "mine\n"
+    assert not (project / "tools" / "rendered.txt").exists()

@@ -1,0 +1,192 @@
+"""An update that cannot be, or is interrupted: it says why, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import rendering
+from updating import NEW, edit, owned, update
+
+KILLS = int(os.environ.get("UPDATE_KILLS", "5"))
+ANSWERS = ".copier-answers.yml"
+
+
+@pytest.fixture
+def project(lived_in: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(lived_in, tmp_path / "shop-list"))
+
+
+def refused(project: Path, reason: str, *, traceback: bool = False) -> None:
+    """The update fails, with a reason that a person understands, and leaves everything as it was."""
+    before = rendering.files(project)
+    printed = update(project, status=1)
+    assert reason in printed
+    assert ("Traceback" in printed) == traceback
+    assert rendering.files(project) == before
+
+
+def test_changes_that_are_not_committed(project: Path) -> None:
+    (project / "README.md").write_text("Mine\n")
+    refused(project, "Please commit or stash your local changes and retry.")
+
+
+def test_not_in_git(project: Path) -> None:
+    shutil.rmtree(project / ".git")
+    refused(project, "Updating is only supported in git-tracked subprojects.")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda answers: answers.unlink(), "cannot obtain old template references"),
+        (lambda answers: edit(answers, "\n_src_path", "\n_source"), "cannot obtain old template"),
+        (lambda answers: edit(answers, "_commit", "_revision"), "cannot obtain old template"),
+        (lambda answers: edit(answers, "license: MIT", "license: GPL"), '"GPL" is none of MIT'),
+        (lambda answers: edit(answers, "ci: github", "ci: 3"), '"3" is none of github'),
+        (lambda answers: edit(answers, "license: MIT", "license:"), "license: it has no value"),
+        (lambda answers: edit(answers, "name: shop_list", "name: 1 x"), "no Python package name"),
+        (lambda answers: edit(answers, "_path: ", "_path: /gone"), "git-tracked templates"),
+    ],
+)
+def test_an_answers_file_that_was_edited_or_lost(
+    project: Path, change: Callable[[Path], None], reason: str
+) -> None:
+    change(project / ANSWERS)
+    rendering.commit(project, "Edited")
+    refused(project, reason)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda answers: edit(answers, "ci: ", "ci: ["), f'{ANSWERS}", line '),
+        (lambda answers: edit(answers, "_commit: ", "_commit: 8"), "Unknown revision: '8"),
+    ],
+)
+def test_an_answers_file_that_copier_cannot_use_at_all(
+    project: Path, change: Callable[[Path], None], reason: str
+) -> None:
+    """Copier ends with a traceback before it has seen the template; its last lines name the place."""
+    change(project / ANSWERS)
+    rendering.commit(project, "Edited")
+    refused(project, reason, traceback=True)
+
+
+def test_answers_that_are_gone_are_taken_from_the_defaults(project: Path) -> None:
+    answers = project / ANSWERS
+    kept = [line for line in answers.read_text().splitlines() if line.startswith(("_", "project"))]
+    answers.write_text("\n".join(kept) + "\n")
+    rendering.commit(project, "Edited")
+    before = owned(project)
+    update(project)
+    assert owned(project) == before
+    rendering.python("alembic", "check", cwd=project)
+
+
+def test_a_template_that_moved_is_found_by_its_new_address(
+    project: Path, history: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(history, tmp_path / "moved")
+    edit(project / ANSWERS, f"_src_path: {history}", f"_src_path: {moved}")
+    rendering.commit(project, "The template has moved")
+    update(project)
+    assert f"_src_path: {moved}" in (project / ANSWERS).read_text()
+
+
+def test_an_older_version_is_refused(project: Path) -> None:
+    refused_older = update(project, version="0.1.0", status=1)
+    assert "Downgrades are not supported." in refused_older
+
+
+def started(project: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "copier", "update", "--defaults", "--trust", "-r", NEW]
+    return subprocess.Popen(
+        command,
+        cwd=project,
+        env=rendering.ENVIRONMENT,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture(scope="module")
+def before_update(lived_in: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with conflicts to come, and an ignored file of a name that comes."""
+    project = Path(shutil.copytree(lived_in, tmp_path_factory.mktemp("killed") / "shop-list"))
+    with (project / "alembic.ini").open("a") as file:
+        file.write("# My new line.\n")
+    with (project / ".gitignore").open("a") as file:
+        file.write("notes.txt\n")
+    rendering.commit(project, "Mine")
+    (project / "notes.txt").write_text("mine\n")
+    return project
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    before_update: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, float]:
+    """The project after an update, and how long that took."""
+    project = shutil.copytree(before_update, tmp_path_factory.mktemp("whole") / "shop-list")
+    start = time.monotonic()
+    update(Path(project))
+    return Path(project), time.monotonic() - start
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("sys.platform == 'win32'", reason="processes end otherwise there")
+@pytest.mark.parametrize("number", range(KILLS))
+def test_an_interrupted_update_can_be_put_away_and_repeated(
+    number: int,
+    before_update: Path,
+    undisturbed: tuple[Path, float],
+    tmp_path: Path,
+) -> None:
+    whole, duration = undisturbed
+    project = Path(shutil.copytree(before_update, tmp_path / "shop-list"))
+    before = owned(project)
+    # Spread over the whole update, with a fixed seed so that a failure can be repeated.
+    moment = (number + random.Random(number).random()) / KILLS * duration
+    process = started(project)
+    time.sleep(moment)
+    os.killpg(process.pid, signal.SIGINT if number == 2 else signal.SIGKILL)
+    process.wait()
+    assert owned(project) == before, moment
+    (project / ".git" / "index.lock").unlink(missing_ok=True)  # git says that one has to
+    if rendering.git("status", "--porcelain", cwd=project):
+        again = update(project, status=1)
+        assert "Please commit or stash your local changes" in again
+        # Twice, as .gitignore may be half written: .env must not get into the stash.
+        rendering.run("sh", "-c", "git add -u && git stash && git stash -u", cwd=project)
+    update(project)
+    assert owned(project) == before, moment
+    kept = {path.name for path in project.glob("notes.txt*") if path.read_text() == "mine\n"}
+    assert kept, moment
+    after, expected = rendering.files(project), rendering.files(whole)
+    for path in expected.keys() - {"notes.txt"}:
+        assert after[path] == expected[path], f"{path}, interrupted after {moment:.2f} s"
+
+
+def test_a_copy_that_an_interrupted_update_left_behind_is_kept(
+    before_update: Path, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(before_update, tmp_path / "shop-list"))
+    left = project / ".git" / "copier-update" / "files" / "owner" / "notes.txt"
+    left.parent.mkdir(parents=True)
+    left.write_text("mine, of before the interruption\n")
+    assert "notes.txt.before-update" in update(project)
+    assert (project / "notes.txt").read_text() == "mine\n"
+    kept = (project / "notes.txt.before-update").read_text()
+    assert kept == "mine, of before the interruption\n"
