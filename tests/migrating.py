@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from io import StringIO
 from pathlib import Path
+from textwrap import dedent, indent
 from typing import Any
 
+from alembic import command
+from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL, MetaData
 
 from lossless.sqlite.backend import SQLiteBackend
+
+SUPPORT = Path(__file__).parents[1] / "template" / "alembic"
 
 
 def migrate(
@@ -35,3 +43,96 @@ def migrate(
         context.impl.start_migrations()
         with context.begin_transaction(_per_migration=True):
             revision(Operations(context))
+
+
+ENV_PY = """
+from alembic import context
+from lossless.backend import backend_for
+from sqlalchemy import make_url
+
+config = context.config
+url = make_url(config.attributes.get("url") or config.get_main_option("sqlalchemy.url"))
+backend = backend_for(url)
+settings = config.attributes.get("settings", {})
+if context.is_offline_mode():
+    context.configure(
+        url=url,
+        literal_binds=True,
+        **settings,
+        **backend.configure_options(),
+        **backend.offline_options(url),
+    )
+    backend.run_migrations()
+else:
+    given = config.attributes.get("connection")
+    timeout = float(context.get_x_argument(as_dictionary=True).get("lock_timeout", 60))
+    with backend.migration_connection(url, given, lock_timeout=timeout) as connection:
+        context.configure(connection=connection, **settings, **backend.configure_options())
+        backend.run_migrations()
+"""
+
+
+class Environment:
+    """A folder of revisions, and a database for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = folder / "test.db"
+        (folder / "versions").mkdir(parents=True)
+        (folder / "env.py").write_text(ENV_PY, "utf-8")
+        (folder / "alembic.ini").write_text(
+            f"[alembic]\nscript_location = {folder}\n"
+            f"path_separator = os\nprepend_sys_path = {SUPPORT}\n"
+            f"sqlalchemy.url = sqlite:///{self.database}\n",
+            "utf-8",
+        )
+        self.revisions: list[str] = []
+
+    def revision(self, upgrade: str, downgrade: str = "pass") -> str:
+        """Add a revision behind the last one; the bodies of its two functions are given."""
+        name = f"r{len(self.revisions) + 1:03}"
+        before = repr(self.revisions[-1]) if self.revisions else "None"
+        (self.folder / "versions" / f"{name}.py").write_text(
+            f"import sqlalchemy as sa\nfrom alembic import op\n\n"
+            f"revision = {name!r}\ndown_revision = {before}\n\n"
+            f"def upgrade():\n{indent(dedent(upgrade), '    ')}\n\n"
+            f"def downgrade():\n{indent(dedent(downgrade), '    ')}\n",
+            "utf-8",
+        )
+        self.revisions.append(name)
+        return name
+
+    def config(self, **attributes: Any) -> Config:
+        """Alembic's configuration for this folder."""
+        config = Config(str(self.folder / "alembic.ini"), stdout=StringIO())
+        config.attributes.update(attributes)
+        return config
+
+    def upgrade(self, revision: str = "head", **attributes: Any) -> None:
+        """Run `alembic upgrade`."""
+        command.upgrade(self.config(**attributes), revision)
+
+    def downgrade(self, revision: str = "-1", **attributes: Any) -> None:
+        """Run `alembic downgrade`."""
+        command.downgrade(self.config(**attributes), revision)
+
+    def script(self, revision: str, *, down: bool = False) -> str:
+        """What `--sql` writes."""
+        output = StringIO()
+        config = Config(str(self.folder / "alembic.ini"), output_buffer=output)
+        (command.downgrade if down else command.upgrade)(config, revision, sql=True)
+        return output.getvalue()
+
+    def execute(self, script: str) -> None:
+        """Run SQL on the database, outside of any migration."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.executescript(script)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the database."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def heads(self) -> list[str]:
+        """The revisions the database is at."""
+        return [row[0] for row in self.query("SELECT version_num FROM alembic_version")]

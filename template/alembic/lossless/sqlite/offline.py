@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ _PRELUDE = (
     ".dbconfig defensive off",
     "PRAGMA foreign_keys = OFF;",
 )
+
+_VIOLATIONS = 'SELECT "table", rowid, parent FROM pragma_foreign_key_check'
 
 
 def options(url: URL) -> dict[str, Any]:
@@ -88,6 +91,7 @@ class Script:
         self._copy: sqlite3.Connection | None = None
         self._backlog: list[str] = []
         self._begun = False
+        self._violations_known = False
 
     # -- transactions
 
@@ -100,6 +104,7 @@ class Script:
         if not self._begun:
             self._begun = True
             self._guard_revision()
+        self._note_violations()
 
     def _guard_revision(self) -> None:
         heads = self._starting_heads()
@@ -114,26 +119,36 @@ class Script:
         )
 
     def commit(self) -> None:
-        """End the transaction, if every row has its parent."""
-        self._guard_foreign_keys()
+        """End the transaction, if every row has its parent that had one before."""
+        if self._has_foreign_keys():
+            self.guard(
+                f"{_VIOLATIONS} EXCEPT SELECT * FROM temp.lossless_violations"
+                if self._violations_known
+                else _VIOLATIONS,
+                "rows refer to rows that do not exist, see PRAGMA foreign_key_check",
+            )
+        if self._violations_known:
+            self.impl.static_output("DROP TABLE temp.lossless_violations;")
         self.impl.static_output("COMMIT;")
 
-    def _guard_foreign_keys(self) -> None:
-        copy = self.copy_if_known()
-        if copy is None:
-            return
+    def _note_violations(self) -> None:
+        """Keep what is wrong before the revision; that does not stop it."""
+        self._violations_known = self._has_foreign_keys()
+        if self._violations_known:
+            self.impl.static_output(f"CREATE TEMP TABLE lossless_violations AS {_VIOLATIONS};")
+
+    def _has_foreign_keys(self) -> bool:
+        """Whether there are foreign keys, and SQLite is able to check them."""
         try:
-            if not copy.execute(
-                "SELECT 1 FROM sqlite_master WHERE sql LIKE '%REFERENCES%'"
-            ).fetchone():
-                return
+            copy = self.copy()
+        except CommandError:
+            return False  # nothing is known of the schema, and nothing that needs it was asked
+        try:
             copy.execute("PRAGMA foreign_key_check").fetchall()
         except sqlite3.Error:
-            return  # a key that SQLite cannot check would stop the script without need
-        self.guard(
-            "SELECT 1 FROM pragma_foreign_key_check",
-            "rows refer to rows that do not exist, see PRAGMA foreign_key_check",
-        )
+            return False  # a key that cannot be checked would stop the script without need
+        found = copy.execute("SELECT 1 FROM sqlite_master WHERE sql LIKE '%REFERENCES%'")
+        return found.fetchone() is not None
 
     # -- statements
 
@@ -170,13 +185,6 @@ class Script:
             raise CommandError(f"--sql cannot look into the attached database {schema}")
         return ScriptDatabase(self, self.copy())
 
-    def copy_if_known(self) -> sqlite3.Connection | None:
-        """The copy, or None if there is nothing to copy from."""
-        try:
-            return self.copy()
-        except CommandError:
-            return None
-
     def copy(self) -> sqlite3.Connection:
         """The schema as it is at this point of the script.
 
@@ -185,6 +193,7 @@ class Script:
         """
         if self._copy is None:
             self._copy = copy_schema(self._objects_to_start_from())
+            weakref.finalize(self, self._copy.close)
             self._catch_up(self._copy)
         return self._copy
 

@@ -168,7 +168,7 @@ def _save_side_rows(database: Database, table: str) -> list[tuple[str, str]]:
             continue
         copy = f"lossless_saved_{side}"
         database.run(
-            f"CREATE TEMP TABLE {copy} AS SELECT * FROM {database.qualified(side)} "
+            f"CREATE TEMP TABLE {copy} AS SELECT rowid AS place, * FROM {database.qualified(side)} "
             f"WHERE {column} = {quote_string(table)} COLLATE NOCASE"
         )
         saved.append((side, copy))
@@ -178,35 +178,27 @@ def _save_side_rows(database: Database, table: str) -> list[tuple[str, str]]:
 def _restore_side_rows(
     database: Database, table: CreateTable, saved: list[tuple[str, str]]
 ) -> None:
+    """Write the rows back where they were; statistics only of indexes that are still there."""
     for side, copy in saved:
-        column = _SIDE_TABLES[side]
-        if side == "sqlite_sequence":
-            _restore_sequence(database, table, copy)
-        else:
-            database.run(
-                f"DELETE FROM {database.qualified(side)} "
-                f"WHERE {column} = {quote_string(table.name)} COLLATE NOCASE"
-            )
-            database.run(
-                f"INSERT INTO {database.qualified(side)} SELECT * FROM temp.{copy} "
-                f"WHERE idx IS NULL OR idx IN (SELECT name FROM {database.catalogue})"
-            )
+        owner = _SIDE_TABLES[side]
+        columns = [
+            row[0] for row in database.query(f"SELECT name FROM pragma_table_info('{side}')")
+        ]
+        condition = "1"
+        if side != "sqlite_sequence":
+            condition = f"idx IS NULL OR idx IN (SELECT name FROM {database.catalogue})"
+        elif not table.autoincrement:
+            condition = "0"
+        database.run(
+            f"DELETE FROM {database.qualified(side)} "
+            f"WHERE {owner} = {quote_string(table.name)} COLLATE NOCASE "
+            f"AND EXISTS (SELECT 1 FROM temp.{copy})"
+        )
+        database.run(
+            f"INSERT INTO {database.qualified(side)} (rowid, {', '.join(columns)}) "
+            f"SELECT place, {', '.join(columns)} FROM temp.{copy} WHERE {condition}"
+        )
         database.run(f"DROP TABLE temp.{copy}")
-
-
-def _restore_sequence(database: Database, table: CreateTable, copy: str) -> None:
-    """Set the counter of AUTOINCREMENT to where it was, if there was one."""
-    if not table.autoincrement:
-        return
-    name = quote_string(table.name)
-    database.run(
-        f"DELETE FROM {database.qualified('sqlite_sequence')} WHERE name = {name} COLLATE NOCASE "
-        f"AND EXISTS (SELECT 1 FROM temp.{copy})"
-    )
-    database.run(
-        f"INSERT INTO {database.qualified('sqlite_sequence')} (name, seq) "
-        f"SELECT {name}, seq FROM temp.{copy}"
-    )
 
 
 def qualified_create(database: Database, found: SchemaObject) -> str:
