@@ -325,7 +325,7 @@ class Adoption:
         changes.write[project.models] = (self.work / "models.py").read_bytes()
         if project.models.exists() and not project.is_untouched(project.models):
             changes.keep[project.models] = free_name(project.models.with_suffix(".py.bak"))
-        for path in sorted((self.work / "versions").iterdir()):
+        for path in sorted(p for p in (self.work / "versions").iterdir() if p.is_file()):
             changes.write[project.versions / path.name] = path.read_bytes()
         example = [
             project.root / "tests" / "test_item.py",
