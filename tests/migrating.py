@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import URL, MetaData
+from sqlalchemy import URL, Engine, MetaData
 
 from lossless.sqlite.backend import SQLiteBackend
 
@@ -26,12 +26,13 @@ def migrate(
     revision: Callable[[Operations], Any],
     *,
     target_metadata: MetaData | None = None,
+    engine: Engine | None = None,
     lock_timeout: float = 10,
 ) -> None:
     """Run one revision's function on a database, in a transaction of its own."""
     backend = SQLiteBackend()
     url = URL.create("sqlite", database=str(database))
-    with backend.migration_connection(url, lock_timeout=lock_timeout) as connection:
+    with backend.migration_connection(url, engine, lock_timeout=lock_timeout) as connection:
         context = MigrationContext.configure(
             connection,
             opts={

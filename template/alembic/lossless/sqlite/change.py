@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from alembic.util import CommandError
 
 from .database import Database, SchemaObject, show_keys
-from .dependents import column_in_index, refuse_new_breakage
+from .dependents import column_in_index, members_of_index, refuse_new_breakage
 from .edit import write_schema
 from .rebuild import column_changes_content, rebuild
 from .rows import (
@@ -37,6 +37,7 @@ from .statement import (
     Constraint,
     CreateTable,
     ForeignKey,
+    Generated,
     NotACreateTable,
     PrimaryKey,
     Unique,
@@ -45,6 +46,7 @@ from .statement import (
 from .stored import is_stored_everywhere
 from .tokens import (
     Kind,
+    Token,
     fold,
     quote_name,
     quote_string,
@@ -130,6 +132,7 @@ class TableChange:
             after, first = (names[place - 1], False) if place else (None, True)
         elif after is not None:
             after = self.column(after).name
+        self._keep_strings_of(name)
         self.new = self.new.with_column(definition, after=after, first=first)
         added = self.column(name)
         if added.primary_key is not None and self.old.primary_key is not None:
@@ -140,6 +143,26 @@ class TableChange:
             self._refuse_rows_without(added)
         for key in added.foreign_keys:
             self.checks.append(self._parent_check(key))
+
+    def _keep_strings_of(self, name: str) -> None:
+        """Write "name" as 'name' where it is a string, before a column of that name comes.
+
+        "Double-quoted String Literals Are Accepted" (quirks.html): only as long as there is no
+        column of that name.
+        """
+        for index in self._indexes():
+            if _strings_called(members_of_index(index), name):
+                raise CommandError(
+                    f"Column {name} cannot be added to table {self.new.name}: index {index.name} "
+                    f'holds the string "{name}" in double quotes, which would mean the column '
+                    "then. Drop the index, and create it anew with single quotes"
+                )
+        pieces = [c for c in self.new.constraints if isinstance(c, (Check, Generated))]
+        for piece in sorted(pieces, key=lambda span: span.start, reverse=True):
+            text = self.new.text(piece)
+            for token in reversed(_strings_called(text, name)):
+                text = text[: token.start] + quote_string(token.name) + text[token.end :]
+            self.new = self.new.replace(piece, text)
 
     def _refuse_rows_without(self, column: Column) -> None:
         """A new NOT NULL column without default is for tables without rows."""
@@ -587,6 +610,15 @@ def _keys(table: CreateTable) -> tuple[object, ...]:
             )
             found.append((type(constraint), parts, constraint.on_conflict))
     return tuple(found)
+
+
+def _strings_called(sql: str, name: str) -> list[Token]:
+    """The tokens that are a name in double quotes, and a string as long as nothing has the name."""
+    return [
+        token
+        for token in tokenize(sql)
+        if token.kind is Kind.QUOTED and token.text[0] == '"' and same_name(token.name, name)
+    ]
 
 
 def constant_value(default: str) -> str | None:

@@ -21,12 +21,14 @@ from .tokens import fold, same_name, significant, tokenize
 
 def column_in_index(table: CreateTable, index: SchemaObject) -> set[str]:
     """The columns (folded) that an index uses, its expressions and its WHERE included."""
+    return set(mentioned_columns(table, members_of_index(index)))
+
+
+def members_of_index(index: SchemaObject) -> str:
+    """What stands behind the table's name in CREATE INDEX: the members, and WHERE."""
     sql = index.sql or ""
-    return set(mentioned_columns(table, sql[_offset_of_list(sql) :]))
-
-
-def _offset_of_list(sql: str) -> int:
-    return next((token.start for token in significant(tokenize(sql)) if token.text == "("), 0)
+    start = next((token.start for token in significant(tokenize(sql)) if token.text == "("), 0)
+    return sql[start:]
 
 
 def refuse_new_breakage(

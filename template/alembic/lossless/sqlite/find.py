@@ -8,13 +8,14 @@ migrations). Knows names and contents of constraints; knows nothing of connectio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
     Column,
     Constraint,
+    Dialect,
     ForeignKeyConstraint,
     MetaData,
     PrimaryKeyConstraint,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import statement
+from .constructs import constraint_definition
 from .tokens import fold, same_name, significant, tokenize, unquote
 
 # Names for constraints where a project has no convention of its own.
@@ -44,6 +46,7 @@ _KINDS: Mapping[type[Constraint], type[statement.Constraint]] = {
 
 
 def find_constraint(
+    dialect: Dialect,
     table: statement.CreateTable,
     wanted: Constraint,
     conventions: Iterable[Mapping[str, Any]],
@@ -51,6 +54,7 @@ def find_constraint(
     """The constraint of a table that SQLAlchemy's constraint means.
 
     Args:
+        dialect: SQLite's.
         table: where to look.
         wanted: its name counts first; without one, or where nothing has that name, its content.
         conventions: naming conventions, tried in order on the constraints without names.
@@ -71,7 +75,15 @@ def find_constraint(
             for constraint in unnamed:
                 if name == conventional_name(table, constraint, convention):
                     return constraint
-    return next((c for c in candidates if c.name is None and same_content(c, wanted)), None)
+    return find_content(dialect, table, wanted, named=False)
+
+
+def find_content(
+    dialect: Dialect, table: statement.CreateTable, wanted: Constraint, *, named: bool
+) -> statement.Constraint | None:
+    """The constraint that asks for the same as `wanted`; one with a name only if `named`."""
+    candidates = (c for c in table.constraints if named or c.name is None)
+    return next((c for c in candidates if same_content(dialect, c, wanted)), None)
 
 
 def conventional_name(
@@ -108,24 +120,28 @@ def _as_sqlalchemy(constraint: statement.Constraint) -> Constraint | None:
     return None
 
 
-def same_content(constraint: statement.Constraint, wanted: Constraint) -> bool:
-    """Whether two constraints without names ask for the same."""
-    if isinstance(wanted, CheckConstraint) and isinstance(constraint, statement.Check):
-        text = str(wanted.sqltext.compile(compile_kwargs={"literal_binds": True}))
-        return normal(text) == normal(constraint.expression)
-    if isinstance(wanted, ForeignKeyConstraint) and isinstance(constraint, statement.ForeignKey):
-        columns = [fold(name) for name in wanted.column_keys]
-        if not columns:
+def same_content(dialect: Dialect, constraint: statement.Constraint, wanted: Constraint) -> bool:
+    """Whether two constraints ask for the same, whatever their names."""
+    if isinstance(wanted, PrimaryKeyConstraint):
+        # A table has one primary key: whatever name it is given, it is that one.
+        return isinstance(constraint, statement.PrimaryKey)
+    if isinstance(wanted, CheckConstraint):
+        if not isinstance(constraint, statement.Check):
             return False
-        target = wanted.elements[0].target_fullname.rsplit(".", 1)[0]
-        return columns == [fold(n) for n in constraint.columns] and same_name(
+        check = statement.parse(f"CREATE TABLE t (x, {constraint_definition(dialect, wanted)})")
+        return normal(check.checks[0].expression) == normal(constraint.expression)
+    if isinstance(wanted, ForeignKeyConstraint) and isinstance(constraint, statement.ForeignKey):
+        target = wanted.elements[0].target_fullname.rsplit(".", 1)[0] if wanted.elements else ""
+        return _same_names(wanted.column_keys, constraint.columns) and same_name(
             target, constraint.table
         )
     if isinstance(wanted, UniqueConstraint) and isinstance(constraint, statement.Unique):
-        columns = [fold(str(column.name)) for column in wanted.columns]
-        return bool(columns) and columns == [fold(name) for name in constraint.columns]
-    # A table has one primary key: whatever name it is given, it is that one.
-    return isinstance(wanted, PrimaryKeyConstraint) and isinstance(constraint, statement.PrimaryKey)
+        return _same_names([str(column.name) for column in wanted.columns], constraint.columns)
+    return False
+
+
+def _same_names(one: Sequence[str], other: Sequence[str]) -> bool:
+    return bool(one) and [fold(name) for name in one] == [fold(name) for name in other]
 
 
 def normal(expression: str) -> list[str]:

@@ -73,7 +73,7 @@ class ForeignKeyWatch:
         known = Counter({self._now_called(key): count for key, count in self._before.items()})
         caused = list((violations(self._connection) - known).elements())
         if caused:
-            raise CommandError(explain(self._connection, caused))
+            raise CommandError(explain(caused))
 
     def _now_called(self, violation: Violation) -> Violation:
         return Violation(
@@ -115,13 +115,13 @@ def violations(connection: sqlite3.Connection) -> Counter[Violation]:
     return found
 
 
-def explain(connection: sqlite3.Connection, caused: list[Violation]) -> str:
+def explain(caused: list[Violation]) -> str:
     """A message that names table, row and parent of each violation, the first few of them."""
-    told = [_tell(violation) for violation in caused[:SHOWN]]
-    more = f"; and {len(caused) - SHOWN} more" if len(caused) > SHOWN else ""
+    told = list(dict.fromkeys(_tell(violation) for violation in caused))
+    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
     return (
         "The migration would leave rows that refer to rows which do not exist: "
-        f"{'; '.join(told)}{more}. Everything it did is undone; correct the rows, or the revision"
+        f"{'; '.join(told[:SHOWN])}{more}. Everything it did is undone; correct the rows, or the revision"
     )
 
 

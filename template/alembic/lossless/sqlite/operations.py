@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.type_api import TypeEngine
 from sqlalchemy.types import to_instance
 
+from . import statement
 from .change import TableChange
 from .constructs import (
     attached_constraint,
@@ -35,7 +36,7 @@ from .constructs import (
     generated_clause,
 )
 from .database import Database
-from .find import find_constraint, same_content
+from .find import find_constraint, find_content
 from .rename import rename_column, rename_table
 from .tokens import fold
 
@@ -90,6 +91,9 @@ class TableOperations:
             never_rebuild=self.options.recreate == "never",
         )
         self._renamed: dict[str, str] = {}
+        self._given_names: dict[
+            str, Constraint
+        ] = {}  # of constraints in batch_alter_table's arguments
         self._new_indexes: list[tuple[Index, dict[str, Any]]] = []
 
     def run(self, operations: Iterable[Operation]) -> None:
@@ -206,11 +210,19 @@ class TableOperations:
     def drop_constraint(
         self, constraint: Constraint, *, if_exists: bool | None = None, **_: Any
     ) -> None:
-        found = find_constraint(self.change.new, constraint, self.conventions)
+        found = self._find(constraint)
         if found is not None:
             self.change.drop_constraint(found)
         elif not if_exists and getattr(constraint, "_type_bound", False) is False:
             raise CommandError(self._no_such_constraint(constraint))
+
+    def _find(self, constraint: Constraint) -> statement.Constraint | None:
+        table = self.change.new
+        found = find_constraint(self.dialect, table, constraint, self.conventions)
+        given = self._given_names.get(str(constraint.name))
+        if found is None and given is not None:
+            found = find_content(self.dialect, table, given, named=True)
+        return found
 
     def _no_such_constraint(self, constraint: Constraint) -> str:
         table = self.change.new
@@ -281,8 +293,9 @@ class TableOperations:
         )
         if isinstance(attached, PrimaryKeyConstraint) and not attached.columns:
             return  # the empty key that every Table object has
-        known = find_constraint(table, attached, self.conventions)
-        if known is None and not any(same_content(c, attached) for c in table.constraints):
+        if attached.name is not None:
+            self._given_names[str(attached.name)] = attached
+        if find_content(self.dialect, table, attached, named=True) is None:
             self.add_constraint(attached)
 
     def _apply_table_options(self) -> None:

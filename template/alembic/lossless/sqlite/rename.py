@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Mapping
 from itertools import pairwise
 
 from alembic.util import CommandError
@@ -17,7 +18,16 @@ from alembic.util import CommandError
 from .database import Database, SchemaObject
 from .edit import write_schema
 from .rebuild import qualified_create
-from .tokens import Kind, fold, quote_name, quote_string, same_name, significant, tokenize
+from .tokens import (
+    Kind,
+    fold,
+    quote_name,
+    quote_string,
+    same_name,
+    significant,
+    tokenize,
+    write_name,
+)
 
 _BROKEN = re.compile(r"error in (view|trigger) (.*?): (.*)", re.DOTALL)
 
@@ -48,6 +58,8 @@ def rename_column(database: Database, table: str, old: str, new: str) -> None:
                 f"ALTER TABLE {database.qualified(found.name)} "
                 f"RENAME COLUMN {quote_name(before)} TO {quote_name(after)}",
                 f"Column {old} of table {table} cannot be renamed",
+                (found.name, before),
+                after,
             )
 
 
@@ -76,6 +88,8 @@ def rename_table(database: Database, old: str, new: str) -> None:
                 database,
                 f"ALTER TABLE {database.qualified(before)} RENAME TO {quote_name(after)}",
                 f"Table {old} cannot be renamed",
+                (before,),
+                after,
             )
         _rename_statistics(database, old, new)
     database.table_renamed(old, new)
@@ -90,29 +104,46 @@ def _rename_statistics(database: Database, old: str, new: str) -> None:
             )
 
 
-def _alter(database: Database, statement: str, problem: str) -> None:
-    """Run an ALTER TABLE; what is broken already steps aside for it."""
+def _alter(
+    database: Database,
+    statement: str,
+    problem: str,
+    names: tuple[str, ...],
+    new_name: str,
+) -> None:
+    """Run an ALTER TABLE; what is broken already steps aside for it.
+
+    Args:
+        database: where.
+        statement: the ALTER TABLE.
+        problem: how a message begins if it is not possible.
+        names: what is renamed: the table, or the table and its column.
+        new_name: what it is called then.
+    """
     before = database.objects()
     legacy = database.query("PRAGMA legacy_alter_table")[0][0]
     if legacy:
         database.run("PRAGMA legacy_alter_table = OFF")
     aside: list[SchemaObject] = []
     try:
-        while not _try_alter(database, statement, problem, before, aside):
+        while not _try_alter(database, statement, problem, names, before, aside):
             pass
     finally:
         if legacy:
             database.run("PRAGMA legacy_alter_table = ON")
     for found in reversed(aside):
         database.run(qualified_create(database, found))
-    if not aside:
-        _restore_quotes(database, before)
+    known = {(found.kind, fold(found.name)): found.sql for found in before}
+    if len(names) == 1:
+        known["table", fold(new_name)] = known["table", fold(names[0])]
+    _restore_quotes(database, known, new_name)
 
 
 def _try_alter(
     database: Database,
     statement: str,
     problem: str,
+    names: tuple[str, ...],
     objects: list[SchemaObject],
     aside: list[SchemaObject],
 ) -> bool:
@@ -121,17 +152,20 @@ def _try_alter(
         database.run(statement)
     except sqlite3.DatabaseError as error:
         broken = _find_broken(str(error), objects)
-        if broken is None or broken in aside:
+        if broken is None or broken in aside or _mentions(broken, names):
             raise CommandError(f"{problem}: {error}") from error
+        if broken.kind == "view":  # its INSTEAD OF triggers go with it
+            aside += [o for o in objects if o.kind == "trigger" and same_name(o.table, broken.name)]
         database.run(f"DROP {broken.kind.upper()} {database.qualified(broken.name)}")
         aside.append(broken)
-        if broken.kind == "view":  # its INSTEAD OF triggers have gone with it
-            aside[-1:] = [
-                *(o for o in objects if o.kind == "trigger" and same_name(o.table, broken.name)),
-                broken,
-            ]
         return False
     return True
+
+
+def _mentions(found: SchemaObject, names: tuple[str, ...]) -> bool:
+    """Whether a statement uses all of these names, so that it should have been rewritten."""
+    used = {fold(token.name) for token in significant(tokenize(found.sql or ""))}
+    return all(fold(name) in used for name in names)
 
 
 def _find_broken(message: str, objects: list[SchemaObject]) -> SchemaObject | None:
@@ -142,29 +176,36 @@ def _find_broken(message: str, objects: list[SchemaObject]) -> SchemaObject | No
     return next((o for o in objects if o.kind == match[1] and o.name == match[2]), None)
 
 
-def _restore_quotes(database: Database, before: list[SchemaObject]) -> None:
+def _restore_quotes(
+    database: Database, before: Mapping[tuple[str, str], str | None], new_name: str
+) -> None:
     """Write "strings" again as they were written."""
-    known = {(found.kind, fold(found.name)): found.sql for found in before}
-    after = database.objects()
     statements = {}
-    for place, found in enumerate(after):
-        was = known.get((found.kind, fold(found.name)))
-        if was is None and len(after) == len(before):  # it is the one that was renamed
-            was = before[place].sql
+    for found in database.objects():
+        was = before.get((found.kind, fold(found.name)))
         if found.sql and was and found.sql != was:
-            restored = _with_quotes_of(found.sql, was)
+            restored = _with_quotes_of(found.sql, was, new_name)
             if restored != found.sql:
                 statements[found.kind, found.name] = restored
     if statements and database.can_edit_schema():
         write_schema(database, statements)
 
 
-def _with_quotes_of(sql: str, before: str) -> str:
-    """`sql`, with each string that was in double quotes in `before` in double quotes again."""
+def _with_quotes_of(sql: str, before: str, new_name: str) -> str:
+    """`sql`, with the quotes that stood in `before`.
+
+    A string in double quotes gets them again, unless that is the new name: it would mean the column
+    then. A name that had no quotes goes without, if it can.
+    """
     now, was = significant(tokenize(sql)), significant(tokenize(before))
     if len(now) != len(was):
         return sql
     for token, old in reversed(list(zip(now, was, strict=True))):
+        text = token.text
         if token.kind is Kind.STRING and old.kind is Kind.QUOTED and token.name == old.name:
-            sql = sql[: token.start] + old.text + sql[token.end :]
+            text = token.text if same_name(old.name, new_name) else old.text
+        elif token.kind is Kind.QUOTED and old.kind is Kind.WORD:
+            text = write_name(token.name)
+        if text != token.text:
+            sql = sql[: token.start] + text + sql[token.end :]
     return sql

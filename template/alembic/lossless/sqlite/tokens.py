@@ -185,7 +185,10 @@ def quote_string(text: str) -> str:
 
 def write_name(name: str) -> str:
     """A name as a person would write it: bare where that is plainly safe, else in double quotes."""
-    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) and name.upper() not in KEYWORDS
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) and name.upper() not in KEYWORDS | {
+        "TRUE",
+        "FALSE",
+    }
     return name if plain else quote_name(name)
 
 
