@@ -49,6 +49,8 @@ class Source:
 class Native(ABC):
     """One engine's own SQL."""
 
+    has_schemas = True  # whether a database falls into schemas
+
     # -- a baseline's script ------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -98,6 +100,10 @@ class Native(ABC):
     @abstractmethod
     def writing(self, url: URL) -> AbstractContextManager[Connection]:
         """The one connection that may write: for the stamp. Its transaction is open already."""
+
+    @abstractmethod
+    def missing(self, connection: Connection) -> list[str]:
+        """What a database's objects need and the engine here does not have: functions, collations, extensions."""
 
     @abstractmethod
     def state(self, connection: Connection) -> Any:

@@ -74,6 +74,7 @@ class Fit:
     type: TypeEngine[Any]  # how values are handled
     declaration: str | None  # the declared text, where the type alone would not give it
     python: str  # the annotation
+    misfit: bool = False  # the declared type is about something else than the values
 
 
 def fit(
@@ -102,7 +103,7 @@ def fit(
     written = (
         column.type.compile(dialect) if declared is not None or handled is not wanted else None
     )
-    return Fit(handled, written, annotation(handled))
+    return Fit(handled, written, annotation(handled), handled is not wanted and wanted is not None)
 
 
 def meaning(declared: str) -> TypeEngine[Any] | None:

@@ -10,19 +10,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import URL, MetaData, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from ..backend import backend_for
 from ..metadata import find_metadata
-from ..native import Native, Source, differences, native_for
+from ..native import Native, Schema, Source, differences, native_for
 from . import revision
 from .progress import Progress
-from .project import EXAMPLE_REVISION, Changes, Project, dotenv, ini_with_version_table
+from .project import Changes, Project, dotenv, ini_with_version_table
 from .report import Report
 
 if TYPE_CHECKING:
@@ -31,8 +34,8 @@ if TYPE_CHECKING:
 ADOPTED, MISTAKE, NOT_PROVED = 0, 1, 2
 GENERATORS = ("declarative", "dataclasses", "tables", "sqlmodels")
 EPILOG = """\
-exit status: 0 adopted and proved; 1 a mistake or trouble, nothing written; 2 something cannot be proved the
-same: the report says what, the files are there for you to look at, the database is not stamped.
+exit status: 0 adopted and proved, or nothing to do; 1 a mistake or trouble, nothing written; 2 something cannot be
+proved the same: the report says what, what was made lies in the folder not-proved/, nothing is stamped.
 """
 
 
@@ -115,22 +118,29 @@ class Adoption:
         self.project = project
         self.options = options
         self.progress = progress
+        self.revision: str | None = (
+            None  # the baseline's; None when the project has revisions already
+        )
 
     def run(self) -> int:
-        self.check_owner()
-        self.check_generator()
+        self.check_project()
         self.url = self.find_url()
         self.native: Native = native_for(self.url.get_backend_name())
         if self.options.url is not None:
             self.url = self.native.absolute(self.url)
+        backend_for(self.url)  # which tells Alembic how this engine migrates and compares
         self.report = Report(self.url.render_as_string(hide_password=True))
         self.progress.note(f"Adopting {self.report.database}")
         with tempfile.TemporaryDirectory(prefix="adopt-") as folder:
             self.work = Path(folder)
             with self.native.look(self.url) as source:
                 self.look(source)
+                if self.project.revisions() and not self.revisit(source):
+                    return ADOPTED
+                self.check_owner()
                 metadata = self.write_models(source)
-                self.write_baseline(source)
+                if not self.project.revisions():
+                    self.write_baseline(source)
                 self.prove(source, metadata)
             self.finish()
         if self.options.report is not None:
@@ -139,7 +149,23 @@ class Adoption:
         self.progress.note(self.last_words())
         return NOT_PROVED if self.report.failures else ADOPTED
 
-    # -- before anything is read --------------------------------------------------------------------------------------
+    # -- before anything is done --------------------------------------------------------------------------------------
+
+    def check_project(self) -> None:
+        """See that this is a project, and that it has what the generator's models will need.
+
+        Raises:
+            CommandError: it is not, or has not.
+        """
+        if not self.project.models.parent.is_dir():
+            raise CommandError(
+                f"{self.project.models.parent} is not there: is {self.project.root} the project's folder?"
+            )
+        if self.options.generator == "sqlmodels" and find_spec("sqlmodel") is None:
+            raise CommandError(
+                "SQLModel classes need the package sqlmodel: `poetry add sqlmodel`, or add it to pyproject.toml "
+                "and install it; then run this again."
+            )
 
     def check_owner(self) -> None:
         """See that nothing of the owner's would be lost.
@@ -148,10 +174,6 @@ class Adoption:
             CommandError: something would.
         """
         models = self.project.models
-        if not models.parent.is_dir():
-            raise CommandError(
-                f"{models.parent} is not there: is {self.project.root} the project's folder?"
-            )
         if models.with_suffix("").is_dir():
             raise CommandError(
                 f"The models are a package here ({models.with_suffix('')}), which adoption does not replace; "
@@ -161,21 +183,6 @@ class Adoption:
             raise CommandError(
                 f"{models} is yours: it was edited. With --force it is replaced, and a copy is kept beside it."
             )
-        if self.project.revisions():
-            raise CommandError(
-                f"{self.project.versions} holds revisions already: {self.project.revisions()[0].name} and so on. "
-                "An adoption begins a history; move them away first."
-            )
-
-    def check_generator(self) -> None:
-        if self.options.generator == "sqlmodels":
-            try:
-                import_module("sqlmodel")
-            except ImportError:
-                raise CommandError(
-                    "SQLModel classes need the package sqlmodel: `poetry add sqlmodel`, or add it to pyproject.toml "
-                    "and install it; then run this again."
-                ) from None
 
     def find_url(self) -> URL:
         """The database's address: the argument, or what the application uses.
@@ -190,7 +197,7 @@ class Adoption:
                 raise CommandError(
                     "That is no database URL. It should look like sqlite:///data.db; an absolute path has four "
                     "slashes: sqlite:////home/me/data.db"
-                ) from None
+                ) from None  # the cause would show a password
         database = self.database_module()
         try:
             found = database.database_url()
@@ -208,12 +215,14 @@ class Adoption:
     # -- the steps ----------------------------------------------------------------------------------------------------
 
     def look(self, source: Source) -> None:
+        if self.options.schemas and not self.native.has_schemas:
+            raise CommandError("This engine's databases have no schemas; leave --schemas out.")
         with self.progress.phase("Look"):
             counts = Counter(found.kind for found in source.objects)
             self.progress.result = ", ".join(
                 f"{number} {plural(kind, number)}" for kind, number in counts.items()
             )
-        if not source.objects:
+        if not source.of_kind("table", "view", "virtual table"):
             raise CommandError(
                 f"{self.report.database} has no tables: there is nothing to adopt. "
                 "Write models, autogenerate a revision and migrate it instead."
@@ -222,26 +231,80 @@ class Adoption:
         self.version_table = self.choose_version_table(source)
 
     def choose_version_table(self, source: Source) -> str:
-        taken = [name for name in source.version_tables if name.lower() == "alembic_version"]
-        if not taken:
-            return "alembic_version"
-        own = f"alembic_version_{self.project.package}"
-        if own in source.version_tables:
+        """The table for this project's revision; that of another project is left alone.
+
+        Raises:
+            CommandError: there is no name left.
+        """
+        configured = self.project.version_table()
+        known = {path.stem.split("_")[0] for path in self.project.versions.glob("*.py")}
+        found = {name.lower(): revisions for name, revisions in source.version_tables.items()}
+        if configured not in found:
+            return configured
+        if set(found[configured]) <= known and (found[configured] or self.project.revisions()):
+            if not self.project.revisions():
+                raise CommandError(
+                    "This is the example's database, made by this project: there is nothing to adopt."
+                )
+            return configured
+        own = f"alembic_version_{self.project.package.lower()}"
+        if found.get(own):
             raise CommandError(
-                f"The database has a table {own} already, from an earlier adoption. Drop it first."
+                f"The table {own} in this database holds the revision {found[own][0]}, which this project does not "
+                "have. Was the database adopted by another copy of it?"
             )
         self.report.notes.append(
-            f"another project's {taken[0]} is in the database: it is left alone and is in no model; "
-            f"this project keeps its revision in {own}"
+            f"another project keeps its revision in the table {configured}: it is left alone, "
+            f"and this project uses {own}"
         )
         return own
+
+    def revisit(self, source: Source) -> bool:
+        """Look at a database that the project's revisions may build already.
+
+        Returns:
+            Whether there is something left to do.
+
+        Raises:
+            CommandError: the database is another one than the revisions build.
+        """
+        from . import proof
+
+        stamped = source.version_tables.get(self.version_table, [])
+        with self.progress.phase("Compare"), self.native.scratch() as scratch:
+            proof.run_revisions(scratch, self.project.versions, stamped[0] if stamped else "heads")
+            with scratch.connect() as connection:
+                found = differences(source.schema, self.native.schema(connection))
+            self.progress.result = f"with what the revisions in {self.project.versions.name}/ build"
+        if found:
+            shown = "".join(f"\n  {line}" for line in found[:5])
+            raise CommandError(
+                f"The database is not what the project's revisions build:{shown}\n"
+                "If it was changed without a revision, change the models the same way and write one. "
+                "If this is another database, its adoption belongs into a project without revisions."
+            )
+        if self.options.force:
+            return True
+        self.take_address()
+        if stamped or not self.options.stamp:
+            self.progress.note(
+                "\nNothing to do: the database is what the project's revisions build."
+            )
+            return False
+        self.state = source.state
+        self.stamp(Changes(), proof.heads(self.project.versions))
+        self.progress.note(
+            "\nThe database is what the project's revisions build; it is stamped now."
+        )
+        return False
 
     def write_models(self, source: Source) -> MetaData:
         from . import models
 
         with self.progress.phase("Models"):
             metadata = models.reflect(source, self.options.schemas or [None])
-            self.report.notes += models.choose_types(metadata, source, self.native)
+            tables = self.progress.counted(metadata.tables.values(), len(metadata.tables))
+            self.report.notes += models.choose_types(tables, source, self.native)
             text = models.generate(metadata, source, self.options.generator)
             name = f"src/{self.project.package}/models.py"
             path = self.work / "models.py"
@@ -259,9 +322,10 @@ class Adoption:
     def prove(self, source: Source, metadata: MetaData) -> None:
         from . import proof
 
+        versions = self.work / "versions" if self.revision else self.project.versions
         with self.progress.phase("Prove"):
             with self.native.scratch() as scratch:
-                proof.run_baseline(scratch, self.work / "versions", "head")
+                proof.run_revisions(scratch, versions, "heads")
                 with scratch.connect() as connection:
                     found = differences(source.schema, self.native.schema(connection))
                     self.report.failures += [
@@ -269,72 +333,110 @@ class Adoption:
                     ]
                     found = proof.compare_models(connection, metadata)
                     self.report.failures += [f"`alembic check` finds: {line}" for line in found]
-                proof.run_baseline(scratch, self.work / "versions", "base")
+                    self.report.notes += self.native.missing(connection)
+                proof.run_revisions(scratch, versions, "base")
                 with scratch.connect() as connection:
                     left = self.native.schema(connection)
                     self.report.failures += [
                         f"downgrading the baseline leaves {kind} {name}" for kind, name in left
                     ]
             with self.native.scratch() as scratch:
-                metadata.create_all(scratch)
+                try:
+                    metadata.create_all(scratch)
+                except DBAPIError as error:
+                    self.report.notes.append(
+                        f"the models alone cannot create the tables: {error.orig}"
+                    )
                 with scratch.connect() as connection:
                     self.tell_apart(source, self.native.schema(connection))
-            rows, failures = proof.read_rows(source, metadata, 1000)
-            self.report.failures += failures
-            self.progress.result = f"schemas compared, {rows} rows read"
+            rows, failures = proof.read_rows(source, metadata)
+            self.report.notes += failures
+            self.progress.result = f"schemas are {'the same' if not self.report.failures else 'not the same'}, {rows} rows read"
         self.state = source.state
 
-    def tell_apart(self, source: Source, built: object) -> None:
+    def tell_apart(self, source: Source, built: Schema) -> None:
         """What the models say by themselves, and what only the baseline does."""
-        found = differences(source.schema, built)  # type: ignore[arg-type]
+        found = differences(source.schema, built)
         self.report.baseline_only = [line.replace(" is missing", "") for line in found]
-        kinds = Counter(item.kind for item in source.objects)
-        in_models = Counter(
-            item.kind
-            for item in source.objects
-            if item.kind == "index" or (item.kind, item.name.lower()) in built  # type: ignore[operator]
-        )
+        here = Counter(item.kind for item in source.objects)
+        missing = Counter(kind for kind, name in source.schema if (kind, name) not in built)
         self.report.rows = [
-            (plural(kind, 2), number, in_models[kind], number - in_models[kind])
-            for kind, number in kinds.items()
+            (plural(kind, 2), number, number - missing[kind], missing[kind])
+            for kind, number in here.items()
         ]
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Put the files in place and stamp the database: both or none."""
-        changes = self.changes()
-        if self.report.failures or not self.options.stamp:
-            with changes.applied():
-                return
-        with self.progress.phase("Stamp"):
-            with changes.applied(), self.native.writing(self.url) as connection:
-                if self.native.state(connection) != self.state:
-                    raise CommandError(
-                        "Somebody changed the database's schema meanwhile. Nothing was written; run this again."
-                    )
-                context = MigrationContext.configure(
-                    connection, opts={"version_table": self.version_table}
+        if self.report.failures:
+            self.put_aside()
+        elif self.revision is None or not self.options.stamp:
+            with self.changes().applied():
+                pass
+        else:
+            self.stamp(self.changes(), [self.revision])
+
+    def stamp(self, changes: Changes, revisions: list[str]) -> None:
+        """Change the project's files and write the revision into the database.
+
+        Raises:
+            CommandError: the schema is not the one that was looked at any more.
+        """
+        with (
+            self.progress.phase("Stamp"),
+            changes.applied(),
+            self.native.writing(self.url) as connection,
+        ):
+            if self.native.state(connection) != self.state:
+                raise CommandError(
+                    "Somebody changed the database's schema meanwhile. Nothing was written; run this again."
                 )
-                context._ensure_version_table()
-                connection.execute(context._version.insert().values(version_num=self.revision))
-            self.progress.result = f"{self.version_table} is at {self.revision}"
+            context = MigrationContext.configure(
+                connection, opts={"version_table": self.version_table}
+            )
+            context._ensure_version_table()
+            for number in revisions:
+                connection.execute(context._version.insert().values(version_num=number))
+            self.progress.result = f"{self.version_table} is at {', '.join(revisions)}"
+
+    def put_aside(self) -> None:
+        """Keep what could not be proved where a person can look at it and nothing uses it."""
+        folder = self.project.root / "not-proved"
+        folder.mkdir(exist_ok=True)
+        for path in (self.work / "models.py", *(self.work / "versions").glob("*")):
+            # Not as Python files: they belong to nothing yet.
+            (folder / f"{path.name}.txt").write_bytes(path.read_bytes())
 
     def changes(self) -> Changes:
+        """The files that an adoption writes and removes."""
         project, changes = self.project, Changes()
         changes.write[project.models] = (self.work / "models.py").read_bytes()
         if project.models.exists() and not project.is_untouched(project.models):
             changes.keep[project.models] = free_name(project.models.with_suffix(".py.bak"))
-        for path in sorted(p for p in (self.work / "versions").iterdir() if p.is_file()):
+        if self.revision is None:
+            return changes
+        for path in sorted((self.work / "versions").glob("*.*")):
             changes.write[project.versions / path.name] = path.read_bytes()
-        example = [
-            project.root / "tests" / "test_item.py",
-            *project.versions.glob(f"{EXAMPLE_REVISION}_*.py"),
-        ]
-        changes.remove = [path for path in example if path.exists() and project.is_untouched(path)]
+        changes.remove = project.untouched_example()
+        changes.merge(self.address_changes())
+        if self.version_table != project.version_table():
+            ini = project.root / "alembic.ini"
+            changes.write[ini] = ini_with_version_table(
+                ini.read_bytes().decode(), self.version_table
+            ).encode()
+        return changes
+
+    def take_address(self) -> None:
+        with self.address_changes().applied():
+            pass
+
+    def address_changes(self) -> Changes:
+        """Remember an address that was given as an argument."""
+        changes = Changes()
         if self.options.url is not None:
-            env = project.root / ".env"
-            before = env.read_text(encoding="utf-8") if env.exists() else ""
+            env = self.project.root / ".env"
+            before = env.read_bytes().decode() if env.exists() else ""
             address = self.url.render_as_string(hide_password=False)
             changes.write[env] = dotenv(before, address).encode()
             changes.secret.add(env)
@@ -342,26 +444,30 @@ class Adoption:
                 self.report.notes.append(
                     "DATABASE_URL in the environment wins over .env, and names another database"
                 )
-        if self.version_table != "alembic_version":
-            ini = project.root / "alembic.ini"
-            changes.write[ini] = ini_with_version_table(
-                ini.read_text(encoding="utf-8"), self.version_table
-            ).encode()
         return changes
 
     def last_words(self) -> str:
-        stamp = f"alembic stamp {self.revision}"
         if self.report.failures:
-            return f"\nNot proved, so the database is not stamped. Look at the files; when they are right: {stamp}"
+            return "\nNot proved: nothing is stamped, and the project is as it was. Look into not-proved/."
+        if self.revision is None:
+            return "\nThe models are written anew; the revisions and the database are as they were."
         if not self.options.stamp:
+            stamp = f"alembic stamp {self.revision}"
             return f"\nProved the same. The database is as it was; to put it under Alembic: {stamp}"
-        return '\nAdopted, and proved the same. Next: change a model, then alembic revision --autogenerate -m "what changed"'
+        return (
+            "\nAdopted, and proved the same. Next: change a model, then "
+            'alembic revision --autogenerate -m "what changed"'
+        )
 
 
 def free_name(path: Path) -> Path:
     """The path, or one with a number behind it if it is taken."""
-    taken = [path, *(path.with_name(f"{path.name}{number}") for number in range(1, 1000))]
-    return next(candidate for candidate in taken if not candidate.exists())
+    numbered = (path.with_name(f"{path.name}{number}") for number in count(1))
+    return (
+        path
+        if not path.exists()
+        else next(candidate for candidate in numbered if not candidate.exists())
+    )
 
 
 def plural(kind: str, number: int) -> str:

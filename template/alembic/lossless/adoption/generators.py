@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import count
 from keyword import iskeyword
 from textwrap import indent
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlacodegen.generators import (
     DataclassGenerator,
@@ -86,9 +86,6 @@ def write_declaration(type_: Declared, compiler: Any, **_: Any) -> str:
 class Corrections(TablesGenerator):
     """What all four generators need mended."""
 
-    metadata_name = "metadata"
-    attribute_names: ClassVar[frozenset[str]] = RESERVED_ATTRIBUTES
-
     def __init__(
         self, metadata: MetaData, bind: Engine, options: Sequence[str] = (), **kwargs: Any
     ) -> None:
@@ -96,6 +93,7 @@ class Corrections(TablesGenerator):
         self.fits: dict[Column[Any], Fit] = {
             column: column.info["fit"] for t in metadata.tables.values() for column in t.c
         }
+        self.repeated = {table: take_repeated_keys(table) for table in metadata.tables.values()}
         self.cyclic = keys_that_close_cycles(metadata)
 
     # -- what sqlacodegen would change in the metadata ----------------------------------------------------------------
@@ -118,12 +116,16 @@ class Corrections(TablesGenerator):
     def find_free_name(
         self, name: str, global_names: set[str], local_names: Collection[str] = ()
     ) -> str:
-        wanted = identifier(name, self.attribute_names)
+        wanted = self.identifier(name)
         for number in count():
             free = wanted if number == 0 else f"{wanted}{'_' if number == 1 else number - 1}"
-            if free not in global_names and free not in local_names:
+            if free not in global_names and free not in local_names and not free.startswith("__"):
                 return free
         raise AssertionError("count() has no end")
+
+    def identifier(self, name: str) -> str:
+        """What a name in the database is called in Python, as long as nothing else is called so."""
+        return identifier(name, RESERVED_ATTRIBUTES)
 
     # -- imports ------------------------------------------------------------------------------------------------------
 
@@ -147,6 +149,8 @@ class Corrections(TablesGenerator):
                 self.add_literal_import("sqlalchemy", "ForeignKey")
             if isinstance(constraint, CheckConstraint):
                 self._import_sql(constraint.sqltext, string_allowed=True)
+        if self.repeated[table]:
+            self.add_literal_import("sqlalchemy", "ForeignKeyConstraint")
         for index in table.indexes:
             if not is_plain(index):
                 self.add_literal_import("sqlalchemy", "Index")
@@ -212,6 +216,7 @@ class Corrections(TablesGenerator):
         constraints = sorted(
             filter(self.stands_alone, table.constraints), key=get_constraint_sort_key
         )
+        constraints += self.repeated[table]
         indexes = sorted(
             (index for index in table.indexes if not is_plain(index)),
             key=lambda index: str(index.name),
@@ -278,7 +283,7 @@ class Corrections(TablesGenerator):
     def render_column(self, column: Column[Any], show_name: bool, is_table: bool = False) -> str:
         arguments = [code.string(column.name)] if show_name else []
         arguments.append(self.render_column_type(column))
-        for key in sorted(column.foreign_keys, key=lambda key: key.target_fullname):
+        for key in sorted(column.foreign_keys, key=referred):
             if key.constraint is not None and not self.stands_alone(key.constraint):
                 arguments.append(
                     code.call("ForeignKey", [target(key)], self.foreign_key_options(key.constraint))
@@ -517,6 +522,13 @@ class Dataclasses(ClassCorrections, DataclassGenerator):
 class SQLModels(ClassCorrections, SQLModelGenerator):
     """SQLModel classes."""
 
+    def identifier(self, name: str) -> str:
+        from sqlmodel import SQLModel
+
+        # Pydantic's models have methods that a field must not hide, and no fields with an underscore in front.
+        found = identifier(name.strip().lstrip("_"), RESERVED_ATTRIBUTES.union(dir(SQLModel)))
+        return f"field{found}" if found.startswith("_") else found
+
     def collect_imports(self, models: Iterable[Model]) -> None:
         models = list(models)
         Corrections.collect_imports(self, models)
@@ -590,9 +602,14 @@ def attribute(model: Model, column: Any) -> str:
     return f"{model.name}.c[{code.string(name)}]"
 
 
+def referred(key: ForeignKey) -> tuple[str, str]:
+    """The table and the column that a foreign key refers to."""
+    return str(key.column.table.name), str(key.column.name)
+
+
 def target(key: ForeignKey) -> str:
     """What a foreign key refers to, as source; names with a dot need the form that keeps them apart."""
-    table, column = str(key.column.table.name), str(key.column.name)
+    table, column = referred(key)
     if "." in table + column:
         return f"({code.string(table)}, {code.string(column)})"
     return code.string(f"{table}.{column}")
@@ -685,6 +702,26 @@ def overlapping(models: Iterable[Model]) -> dict[int, list[str]]:
                 other.name for other in together if other is not one and other is not one.backref
             )
     return {number: sorted(names) for number, names in found.items() if names}
+
+
+def take_repeated_keys(table: Table) -> list[ForeignKeyConstraint]:
+    """Take foreign keys out of a table that say the same as one before them: they make no second relationship."""
+    seen = set()
+    repeated = []
+    for constraint in sorted(table.foreign_key_constraints, key=by_declaration):
+        what = tuple((element.parent, *referred(element)) for element in constraint.elements)
+        if what in seen:
+            repeated.append(constraint)
+            table.constraints.discard(constraint)
+            for element in constraint.elements:
+                table.foreign_keys.discard(element)
+                element.parent.foreign_keys.discard(element)
+        seen.add(what)
+    return repeated
+
+
+def by_declaration(constraint: Constraint) -> int:
+    return int(constraint._creation_order)
 
 
 def keys_that_close_cycles(metadata: MetaData) -> set[ForeignKeyConstraint]:

@@ -47,16 +47,16 @@ def reflect(source: Source, schemas: Iterable[str | None] = (None,)) -> MetaData
     return metadata
 
 
-def choose_types(metadata: MetaData, source: Source, native: Native) -> list[str]:
+def choose_types(tables: Iterable[Table], source: Source, native: Native) -> list[str]:
     """Give each column a type that its values fit; they are kept in the column's `info`.
 
     Returns:
-        What could not be looked at.
+        What is worth knowing about it.
     """
     dialect = source.engine.dialect
     deadline = time.monotonic() + PATIENCE
     notes = []
-    for table in metadata.tables.values():
+    for table in tables:
         names = [column.name for column in table.columns]
         try:
             rows = list(native.rows(source, table.name, names, SAMPLE))
@@ -76,7 +76,12 @@ def choose_types(metadata: MetaData, source: Source, native: Native) -> list[str
                             raise TooMany
                         yield value
 
-            column.info["fit"] = fit(column, sample, rest, dialect)
+            column.info["fit"] = chosen = fit(column, sample, rest, dialect)
+            if chosen.misfit:
+                notes.append(
+                    f"{table.name}.{column.name} holds values that are no {column.type.compile(dialect)}: "
+                    "the model reads them as they are stored"
+                )
     return notes
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from configparser import RawConfigParser
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +26,6 @@ UNTOUCHED = frozenset(
         "e6db77993c641c1b011296e3ba638ac5b39d0cf934b462f80c2dcccc03cdef70",  # the revision that creates the example
     }
 )
-EXAMPLE_REVISION = "5d0c1f7a9e34"
 
 
 @dataclass
@@ -35,6 +36,13 @@ class Changes:
     keep: dict[Path, Path] = field(default_factory=dict)
     remove: list[Path] = field(default_factory=list)
     secret: set[Path] = field(default_factory=set)  # for its owner's eyes alone
+
+    def merge(self, other: Changes) -> None:
+        """Add other changes to these."""
+        self.write |= other.write
+        self.keep |= other.keep
+        self.remove += other.remove
+        self.secret |= other.secret
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -101,6 +109,19 @@ class Project:
         """Revision files, the untouched example not among them."""
         return [path for path in sorted(self.versions.glob("*.py")) if not self.is_untouched(path)]
 
+    def untouched_example(self) -> list[Path]:
+        """What is left of the example that a new project brings, as it came."""
+        found = [self.root / "tests" / "test_item.py", *self.versions.glob("*.py")]
+        example = [path for path in found if path.exists() and self.is_untouched(path)]
+        database = self.root / "shoplist.db"
+        return [*example, database] if database.exists() and is_empty_example(database) else example
+
+    def version_table(self) -> str:
+        """The table in which Alembic keeps the revision, by alembic.ini."""
+        parser = RawConfigParser()
+        parser.read(self.root / "alembic.ini", encoding="utf-8")
+        return parser.get("alembic", "version_table", fallback="alembic_version")
+
     def is_untouched(self, path: Path) -> bool:
         """Whether a file is as the template made it."""
         return fingerprint(path.read_bytes(), self.package) in UNTOUCHED
@@ -110,6 +131,20 @@ def fingerprint(content: bytes, package: str) -> str:
     """What tells a file as the template made it from one that somebody edited: whatever its line ends and package."""
     unix = content.replace(b"\r\n", b"\n")
     return hashlib.sha256(unix.replace(f"from {package}.".encode(), b"from PACKAGE.")).hexdigest()
+
+
+def is_empty_example(path: Path) -> bool:
+    """Whether a file is the example's database, and holds nothing."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            tables = {
+                row[0]
+                for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            }
+            rows = connection.execute("SELECT count(*) FROM item").fetchone()[0]
+    except sqlite3.Error:
+        return False
+    return tables == {"alembic_version", "item"} and not rows
 
 
 def dotenv(before: str, url: str) -> str:

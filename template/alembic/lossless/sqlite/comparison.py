@@ -10,7 +10,7 @@ from typing import Any
 
 from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl
-from sqlalchemy import Column, Dialect, Index
+from sqlalchemy import Column, Dialect, ForeignKey, ForeignKeyConstraint, Index
 from sqlalchemy.schema import CreateIndex
 
 from .reflection import CatalogueInspector
@@ -38,6 +38,15 @@ class ComparingImpl(SQLiteImpl):
     ) -> None:
         """Nothing to skip: expression indexes are reflected."""
 
+    def correct_for_autogen_foreignkeys(
+        self, conn_fks: set[ForeignKeyConstraint], metadata_fks: set[ForeignKeyConstraint]
+    ) -> None:
+        """Leave out keys to tables or columns with a dot in their name: Alembic would take it for a schema's."""
+        for keys in (conn_fks, metadata_fks):
+            for key in list(keys):
+                if any(has_dotted_target(element) for element in key.elements):
+                    keys.discard(key)
+
     def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:
         stored, wanted = (
             declaration(c.type, self.dialect) for c in (inspector_column, metadata_column)
@@ -61,3 +70,12 @@ class ComparingImpl(SQLiteImpl):
             token.text if token.text.startswith("'") else fold(token.name)
             for token in significant(tokenize(statement))
         ]
+
+
+def has_dotted_target(key: ForeignKey) -> bool:
+    """Whether a dot belongs to the name of the table or column that a foreign key refers to."""
+    if not hasattr(key, "target_tokens"):  # SQLAlchemy before 2.1 has no way to say such a target
+        return False
+    schema, table, column = key.target_tokens
+    torn_apart = schema is not None and key.parent.table.schema is None
+    return torn_apart or "." in f"{table}{column or ''}"

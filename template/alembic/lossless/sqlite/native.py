@@ -16,15 +16,17 @@ from sqlalchemy.pool import NullPool, StaticPool
 from ..native import Native, NativeObject, Schema, Source
 from .catalogue import Catalogue, read_catalogue
 from .opening import check_file, database_path, explain, read_only
-from .reflection import CatalogueInspector, is_version_table
+from .reflection import CatalogueInspector, foreign_key_target, is_version_table
 from .schema import describe
 from .script import join_script, split_script, undo
-from .standins import execute_with_standins
+from .standins import execute_with_standins, missing_things
 from .tokens import quote_name
 
 
 class SQLiteNative(Native):
     """SQLite."""
+
+    has_schemas = False
 
     def split_script(self, script: str) -> list[str]:
         return split_script(script)
@@ -62,7 +64,9 @@ class SQLiteNative(Native):
                 if is_version_table(table)
             }
             adopted = without(catalogue, set(versions))
-            yield Source(engine, objects(adopted), describe(adopted), versions, state)
+            yield Source(
+                engine, objects(adopted), describe(adopted), versions, state, dangling_keys(adopted)
+            )
 
     def rows(
         self, source: Source, table: str, columns: list[str], limit: int | None
@@ -93,7 +97,9 @@ class SQLiteNative(Native):
     def writing(self, url: URL) -> Iterator[Connection]:
         path = database_path(url)
         engine = create_engine(
-            url, poolclass=NullPool, connect_args={"isolation_level": None, "timeout": 10}
+            url.set(drivername="sqlite"),
+            poolclass=NullPool,
+            connect_args={"isolation_level": None, "timeout": 10},
         )
         try:
             with engine.connect() as connection:
@@ -108,6 +114,10 @@ class SQLiteNative(Native):
             raise CommandError(explain(error, path)) from error
         finally:
             engine.dispose()
+
+    def missing(self, connection: Connection) -> list[str]:
+        raw = driver(connection)
+        return missing_things(raw, read_catalogue(raw))
 
     def state(self, connection: Connection) -> Any:
         return schema_version(driver(connection))
@@ -156,4 +166,15 @@ def objects(catalogue: Catalogue) -> list[NativeObject]:
     names = {"virtual": "virtual table"}
     return settings + [
         NativeObject(names.get(entry.kind, entry.kind), entry.name, entry.sql) for entry in found
+    ]
+
+
+def dangling_keys(catalogue: Catalogue) -> list[str]:
+    """Foreign keys that lead nowhere, which SQLAlchemy cannot express and SQLite minds only when rows change."""
+    return [
+        f"foreign key {table.name!r} ({', '.join(key.columns)}) refers to {key.table!r} "
+        f"({', '.join(key.target_columns)}), which is not there: it is in the baseline only"
+        for table in catalogue.tables.values()
+        for key in table.statement.foreign_keys
+        if foreign_key_target(key, catalogue) is None
     ]

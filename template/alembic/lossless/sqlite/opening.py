@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from alembic.util import CommandError
 from sqlalchemy import URL
@@ -41,8 +41,6 @@ def database_path(url: URL) -> Path:
 
 def sqlite_uri_path(uri: str) -> str:
     """The path in a `file:` URI ("Uniform Resource Identifiers" of SQLite's documentation)."""
-    from urllib.parse import unquote, urlsplit
-
     return unquote(urlsplit(uri).path)
 
 
@@ -60,7 +58,7 @@ def check_file(path: Path) -> None:
             f"{path} cannot be read: {error.strerror}. Nothing was written."
         ) from error
     if not header:
-        if path.with_name(path.name + "-wal").exists():
+        if wal_of(path).exists():
             return  # everything is in the write-ahead log still
         raise CommandError(
             f"{path} is empty (0 bytes): there is nothing to adopt. Write models and migrate it instead."
@@ -76,7 +74,7 @@ def check_file(path: Path) -> None:
     counted = (
         header[24:28] == header[92:96]
     )  # the page count was written by an SQLite that keeps it
-    if len(header) < 100 or (counted and size < page * pages):
+    if len(header) < 100 or (counted and size < page * pages and not wal_of(path).exists()):
         raise CommandError(
             f"{path} is truncated: its header promises {page * pages} bytes, it has {size}. "
             "Restore it from a backup, or try the sqlite3 shell's `.recover`."
@@ -87,13 +85,19 @@ def check_file(path: Path) -> None:
 def read_only(path: Path, timeout: float = 10) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write and leaves nothing behind.
 
+    A database in WAL mode that nobody has open has no log beside it. Even a reader would make one, so it is opened as
+    immutable, which needs none; a log that is there is read as usual ("Write-Ahead Logging", section 5).
+
     Raises:
         CommandError: the database is locked, damaged, or needs a recovery that only a writer can do.
     """
+    uri = f"file:{quote(str(path.resolve()))}?mode=ro"
+    immutable = in_wal_mode(path) and not wal_of(path).exists()
+    before = trace(path)
     connection = None
     try:
         connection = sqlite3.connect(
-            read_only_uri(path),
+            f"{uri}&immutable=1" if immutable else uri,
             uri=True,
             timeout=timeout,
             isolation_level=None,
@@ -101,6 +105,10 @@ def read_only(path: Path, timeout: float = 10) -> Iterator[sqlite3.Connection]:
         )
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         yield connection
+        if immutable and trace(path) != before:
+            raise CommandError(
+                f"{path} was written to meanwhile. Nothing was done; run this again."
+            )
     except sqlite3.DatabaseError as error:
         raise CommandError(explain(error, path)) from error
     finally:
@@ -108,17 +116,19 @@ def read_only(path: Path, timeout: float = 10) -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
-def read_only_uri(path: Path) -> str:
-    """The URI that opens a file for reading.
-
-    A database in WAL mode that nobody has open has no log beside it. Even a reader would make one, so it is opened as
-    immutable, which needs none; a log that is there is read as usual ("Write-Ahead Logging", section 5).
-    """
-    uri = f"file:{quote(str(path.resolve()))}?mode=ro"
+def in_wal_mode(path: Path) -> bool:
     with path.open("rb") as file:
-        header = file.read(20)
-    wal = path.with_name(path.name + "-wal")
-    return f"{uri}&immutable=1" if header[18:20] == b"\x02\x02" and not wal.exists() else uri
+        return file.read(20)[18:20] == b"\x02\x02"
+
+
+def wal_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def trace(path: Path) -> tuple[int, int, bool]:
+    """What changes when somebody writes to a file."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, wal_of(path).exists()
 
 
 def explain(error: sqlite3.DatabaseError, path: Path) -> str:

@@ -52,15 +52,25 @@ def without_heading(statement: str) -> str:
 def undo(statement: str) -> list[str]:
     """What removes an object again. Indexes and triggers go with their tables and views."""
     tokens = significant(tokenize(statement))
-    words = [token.word for token in tokens[:7]]
-    if words[:1] == ["PRAGMA"]:
+    words = {token.word for token in tokens[:3]}
+    if tokens[0].word == "PRAGMA":
         return [f"PRAGMA {tokens[1].text} = 0"]
-    if words[1] in ("INDEX", "TRIGGER", "UNIQUE"):
+    if words & {"INDEX", "TRIGGER"}:
         return []
-    at = 2 if words[1] in ("TABLE", "VIEW") else 3
-    kind = "VIEW" if words[at - 1] == "VIEW" else "TABLE"
-    if words[at : at + 3] == ["IF", "NOT", "EXISTS"]:
+    return [f"DROP {'VIEW' if 'VIEW' in words else 'TABLE'} {quote_name(created_name(statement))}"]
+
+
+def created_name(statement: str) -> str:
+    """The name in a CREATE statement."""
+    tokens = significant(tokenize(statement))
+    at = (
+        next(
+            at
+            for at, token in enumerate(tokens)
+            if token.word in ("TABLE", "VIEW", "INDEX", "TRIGGER")
+        )
+        + 1
+    )
+    if [token.word for token in tokens[at : at + 3]] == ["IF", "NOT", "EXISTS"]:
         at += 3
-    if tokens[at + 1].text == ".":
-        at += 2
-    return [f"DROP {kind} {quote_name(tokens[at].name)}"]
+    return tokens[at + 2 if tokens[at + 1].text == "." else at].name

@@ -8,33 +8,47 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from typing import Any, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from .catalogue import Catalogue
+from .script import created_name
+from .tokens import fold, quote_name, significant, tokenize
+
 MISSING = re.compile(r"no such (function|collation sequence): (.+)", re.DOTALL)
 
 
-def execute_with_standins(connection: Connection, statement: str) -> list[str]:
-    """Run a statement; where a function or collation is missing, put a stand-in there and run it again.
-
-    Returns:
-        What was missing.
-    """
-    raw = cast(sqlite3.Connection, connection.connection.driver_connection)
-    missing: list[str] = []
+def execute_with_standins(connection: Connection, statement: str) -> None:
+    """Run a statement; where a function or collation is missing, put a stand-in there and run it again."""
+    raw = driver_of(connection)
+    tried: set[str] = set()
     while True:
         try:
             connection.execution_options(no_parameters=True).exec_driver_sql(statement)
         except DBAPIError as error:
-            found = MISSING.fullmatch(str(error.orig))
-            if found is None or f"{found[1]} {found[2]}" in missing:
+            if supply(raw, str(error.orig), tried):
+                continue
+            if not is_virtual(statement):
                 raise
-            missing.append(f"{found[1]} {found[2]}")
-            stand_in(raw, found[1], found[2])
-        else:
-            return missing
+            record(connection, statement)
+        return
+
+
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
+
+
+def supply(connection: sqlite3.Connection, message: str, supplied: set[str]) -> bool:
+    """Supply what an error message says is missing; false if it says nothing of the kind, or again the same."""
+    found = MISSING.fullmatch(message)
+    if found is None or found[0] in supplied:
+        return False
+    supplied.add(found[0])
+    stand_in(connection, found[1], found[2])
+    return True
 
 
 def stand_in(connection: sqlite3.Connection, kind: str, name: str) -> None:
@@ -42,8 +56,73 @@ def stand_in(connection: sqlite3.Connection, kind: str, name: str) -> None:
     if kind == "function":
 
         def refuse(*_: Any) -> None:
-            raise NotImplementedError(f"the function {name}() belongs to an application")
+            raise RuntimeError(f"the function {name}() belongs to an application")
 
         connection.create_function(name, -1, refuse, deterministic=True)
     else:
         connection.create_collation(name, lambda one, other: (one > other) - (one < other))
+
+
+def is_virtual(statement: str) -> bool:
+    words = [token.word for token in significant(tokenize(statement))[:2]]
+    return words == ["CREATE", "VIRTUAL"]
+
+
+def record(connection: Connection, statement: str) -> None:
+    """Enter a virtual table whose module is not here into the schema, as the sqlite3 shell's `.dump` does.
+
+    Its shadow tables are made by statements of their own then.
+    """
+    name = created_name(statement)
+    insert = "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES ('table', ?, ?, 0, ?)"
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    try:
+        connection.exec_driver_sql(insert, (name, name, statement))
+    finally:
+        connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+
+
+def missing_things(connection: sqlite3.Connection, catalogue: Catalogue) -> list[str]:
+    """What views, triggers, constraints and indexes use and this Python's SQLite does not have.
+
+    Statements that would use them are compiled (EXPLAIN), not run; whatever is missing gets a stand-in, so that the
+    next thing missing shows.
+    """
+    supplied: set[str] = set()
+    found: dict[str, str] = {}
+    for what, statement in probes(catalogue):
+        while True:
+            before = set(supplied)
+            try:
+                connection.execute(f"EXPLAIN {statement}").close()
+            except sqlite3.Error as error:
+                if supply(connection, str(error), supplied):
+                    (new,) = supplied - before
+                    kind, _, name = new.removeprefix("no such ").partition(": ")
+                    found[new] = (
+                        f"{kind} {name}{'()' if kind == 'function' else ''} is not here; {what} needs it"
+                    )
+                    continue
+                found[what] = f"{what} cannot be used here: {error}"
+            break
+    return list(found.values())
+
+
+def probes(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Statements that use all there is of the schema."""
+    with_triggers = {fold(trigger.table) for trigger in catalogue.triggers.values()}
+    for table in catalogue.tables.values():
+        name = quote_name(table.name)
+        yield f"inserting into {table.name!r}", f"INSERT INTO main.{name} DEFAULT VALUES"
+        if fold(table.name) in with_triggers:
+            columns = [column for column in table.columns if not column.generated]
+            settings = ", ".join(f"{quote_name(c.name)} = {quote_name(c.name)}" for c in columns)
+            yield f"a trigger on {table.name!r}", f"UPDATE main.{name} SET {settings}"
+            yield f"a trigger on {table.name!r}", f"DELETE FROM main.{name}"
+    for virtual in catalogue.virtual_tables.values():
+        yield f"virtual table {virtual.name!r}", f"SELECT * FROM main.{quote_name(virtual.name)}"
+    for view in catalogue.views.values():
+        yield f"view {view.name!r}", f"SELECT * FROM main.{quote_name(view.name)}"
+        for trigger in catalogue.triggers.values():
+            if fold(trigger.table) == fold(view.name):
+                yield f"trigger {trigger.name!r}", f"DELETE FROM main.{quote_name(view.name)}"
