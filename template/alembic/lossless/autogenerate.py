@@ -1,4 +1,4 @@
-"""What `alembic revision --autogenerate` writes: no empty revision.
+"""What `alembic revision --autogenerate` writes: no empty revision, no lost column, no lost name.
 
 Works on Alembic's operation objects only; knows no database engine.
 """
@@ -9,8 +9,21 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from alembic.config import Config
-from alembic.operations.ops import MigrationScript
+from alembic.operations.ops import (
+    CreateForeignKeyOp,
+    CreateUniqueConstraintOp,
+    DowngradeOps,
+    DropConstraintOp,
+    MigrationScript,
+    ModifyTableOps,
+    UpgradeOps,
+)
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Constraint, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy.sql.elements import conv
+
+from .naming import DEFAULT_CONVENTION, conventional_name
+from .renames import settle_renames, terminal
 
 
 class Review(Protocol):
@@ -32,15 +45,62 @@ def review(config: Config, arguments: Mapping[str, str]) -> Review:
     def review_revision(
         context: MigrationContext, revision: Any, directives: list[MigrationScript]
     ) -> None:
-        autogenerating = getattr(config.cmd_opts, "autogenerate", False)
-        if (
-            autogenerating
-            and directives
-            and all(op.is_empty() for op in directives[0].upgrade_ops_list)
-        ):
+        if not getattr(config.cmd_opts, "autogenerate", False) or not directives:
+            return
+        script = directives[0]
+        if all(operations.is_empty() for operations in script.upgrade_ops_list):
             directives.clear()
             config.print_stdout(
                 "Models and database agree: no revision is needed, none is written."
             )
+            return
+        for upgrade, downgrade in zip(
+            script.upgrade_ops_list, script.downgrade_ops_list, strict=True
+        ):
+            settle_renames(upgrade, downgrade, rename_answers(config, arguments), terminal())
+            name_constraints(upgrade)
+            name_constraints(downgrade)
 
     return review_revision
+
+
+def rename_answers(config: Config, arguments: Mapping[str, str]) -> list[str]:
+    """All that stood behind `-x rename=`, which may be given more than once."""
+    given = getattr(config.cmd_opts, "x", None) or []
+    answers = [item.partition("=")[2] for item in given if item.startswith("rename=")]
+    if not answers and arguments.get("rename"):
+        answers = [arguments["rename"]]
+    return [answer.strip() for item in answers for answer in item.split(",")]
+
+
+def name_constraints(operations: UpgradeOps | DowngradeOps) -> None:
+    """Give a name to each constraint that is added or dropped without one.
+
+    SQLite reports most constraints without names, and Alembic would write `None`, which cannot be
+    dropped. The same name is found again by what the constraint is about.
+    """
+    for table in operations.ops:
+        if not isinstance(table, ModifyTableOps):
+            continue
+        for op in table.ops:
+            if isinstance(op, (CreateForeignKeyOp, CreateUniqueConstraintOp)):
+                if op.constraint_name is None:
+                    op.constraint_name = _name(op)
+            elif isinstance(op, DropConstraintOp) and op.constraint_name is None:
+                created = op._reverse
+                if isinstance(created, (CreateForeignKeyOp, CreateUniqueConstraintOp)):
+                    op.constraint_name = _name(created)
+
+
+def _name(op: CreateForeignKeyOp | CreateUniqueConstraintOp) -> conv | None:
+    """The name by the default convention, marked as final."""
+    constraint: Constraint
+    if isinstance(op, CreateForeignKeyOp):
+        table, columns = op.source_table, list(op.local_cols)
+        targets = [f"{op.referent_table}.{name}" for name in op.remote_cols]
+        constraint = ForeignKeyConstraint(columns, targets)
+    else:
+        table, columns = op.table_name, [str(name) for name in op.columns]
+        constraint = UniqueConstraint(*columns)
+    name = conventional_name(table, columns, constraint, DEFAULT_CONVENTION)
+    return conv(name) if name is not None else None

@@ -613,11 +613,16 @@ def _keys(table: CreateTable) -> tuple[object, ...]:
 
 
 def _strings_called(sql: str, name: str) -> list[Token]:
-    """The tokens that are a name in double quotes, and a string as long as nothing has the name."""
+    """Tokens in parentheses that are a name in double quotes: strings, while nothing has the name."""
+    tokens = tokenize(sql)
+    start = next((token.start for token in tokens if token.text == "("), len(sql))
     return [
         token
-        for token in tokenize(sql)
-        if token.kind is Kind.QUOTED and token.text[0] == '"' and same_name(token.name, name)
+        for token in tokens
+        if token.start > start
+        and token.kind is Kind.QUOTED
+        and token.text[0] == '"'
+        and same_name(token.name, name)
     ]
 
 

@@ -13,29 +13,17 @@ from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
-    Column,
     Constraint,
     Dialect,
     ForeignKeyConstraint,
-    MetaData,
     PrimaryKeyConstraint,
-    Table,
     UniqueConstraint,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
+from ..naming import DEFAULT_CONVENTION, conventional_name
 from . import statement
 from .constructs import constraint_definition
 from .tokens import fold, same_name, significant, tokenize, unquote
-
-# Names for constraints where a project has no convention of its own.
-DEFAULT_CONVENTION: Mapping[str, str] = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
 
 _KINDS: Mapping[type[Constraint], type[statement.Constraint]] = {
     PrimaryKeyConstraint: statement.PrimaryKey,
@@ -73,7 +61,7 @@ def find_constraint(
         unnamed = [constraint for constraint in candidates if constraint.name is None]
         for convention in (*conventions, DEFAULT_CONVENTION):
             for constraint in unnamed:
-                if name == conventional_name(table, constraint, convention):
+                if name == _name(table, constraint, convention):
                     return constraint
     return find_content(dialect, table, wanted, named=False)
 
@@ -86,25 +74,17 @@ def find_content(
     return next((c for c in candidates if same_content(dialect, c, wanted)), None)
 
 
-def conventional_name(
+def _name(
     table: statement.CreateTable,
     constraint: statement.Constraint,
     convention: Mapping[str, Any],
 ) -> str | None:
-    """The name that a naming convention gives to a constraint; None if it gives none."""
-    try:
-        made = Table(
-            table.name,
-            MetaData(naming_convention=dict(convention)),
-            *(Column(column.name) for column in table.columns),
-        )
-        named = _as_sqlalchemy(constraint)
-        if named is None:
-            return None
-        made.append_constraint(named)
-    except (SQLAlchemyError, KeyError):
-        return None  # the convention asks for something that this constraint does not have
-    return str(named.name) if isinstance(named.name, str) else None
+    """The name that a naming convention gives to a constraint, if it gives one."""
+    same = _as_sqlalchemy(constraint)
+    if same is None:
+        return None
+    columns = [column.name for column in table.columns]
+    return conventional_name(table.name, columns, same, convention)
 
 
 def _as_sqlalchemy(constraint: statement.Constraint) -> Constraint | None:

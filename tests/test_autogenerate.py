@@ -1,0 +1,180 @@
+"""What autogenerate writes: renames, names, nothing."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.util import CommandError
+
+from lossless import autogenerate, renames
+from migrating import Environment
+from sqlite_shape import differences, row_hashes, shape
+
+START = """
+op.create_table("team", sa.Column("id", sa.Integer, primary_key=True),
+                sa.Column("code", sa.String(4), unique=True))
+op.create_table("person", sa.Column("id", sa.Integer, primary_key=True),
+                sa.Column("name", sa.String(20), nullable=False),
+                sa.Column("team_id", sa.Integer, sa.ForeignKey("team.id")),
+                sa.Column("age", sa.Integer))
+op.execute("INSERT INTO team VALUES (1, 'a')")
+op.execute("INSERT INTO person VALUES (1, 'Ann', 1, 40)")
+"""
+
+
+def models(*columns: sa.Column[Any], **options: Any) -> sa.MetaData:
+    metadata = sa.MetaData(**options)
+    sa.Table(
+        "team",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("code", sa.String(4), unique=True),
+    )
+    sa.Table("person", metadata, sa.Column("id", sa.Integer, primary_key=True), *columns)
+    return metadata
+
+
+def name(called: str = "name") -> sa.Column[Any]:
+    return sa.Column(called, sa.String(20), nullable=False)
+
+
+def team(called: str = "team_id") -> sa.Column[Any]:
+    return sa.Column(called, sa.Integer, sa.ForeignKey("team.id"))
+
+
+def age(called: str = "age") -> sa.Column[Any]:
+    return sa.Column(called, sa.Integer)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    made = Environment(tmp_path / "migrations")
+    (made.folder / "script.py.mako").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n${imports or ''}\n"
+        "revision = ${repr(up_revision)}\ndown_revision = ${repr(down_revision)}\n\n"
+        "def upgrade():\n    ${upgrades or 'pass'}\n\n"
+        "def downgrade():\n    ${downgrades or 'pass'}\n",
+        "utf-8",
+    )
+    made.revision(START)
+    made.upgrade()
+    return made
+
+
+def generate(environment: Environment, metadata: sa.MetaData, *answers: str) -> str | None:
+    """Run `alembic revision --autogenerate`; the text of the file, if one was written."""
+    config = environment.config()
+    config.cmd_opts = Namespace(autogenerate=True, x=[f"rename={answer}" for answer in answers])
+    config.attributes["settings"] = {
+        "target_metadata": metadata,
+        "render_as_batch": True,
+        "process_revision_directives": autogenerate.review(config, {}),
+    }
+    script = command.revision(config, "next", autogenerate=True)
+    return Path(script.path).read_text("utf-8") if script else None  # type: ignore[union-attr]
+
+
+def test_an_empty_revision_is_not_written(environment: Environment) -> None:
+    assert generate(environment, models(name(), team(), age())) is None
+    assert len(list((environment.folder / "versions").glob("*.py"))) == 1
+
+
+def test_without_an_answer_nothing_is_written(environment: Environment) -> None:
+    with pytest.raises(CommandError, match=r"person\.age:years.*-x rename=TABLE\.OLD:NEW"):
+        generate(environment, models(name(), team(), age("years")))
+    assert len(list((environment.folder / "versions").glob("*.py"))) == 1
+
+
+@pytest.mark.parametrize("convention", [{}, {"naming_convention": {"fk": "%(table_name)s_fk"}}])
+def test_a_rename_keeps_the_values_and_comes_back(
+    environment: Environment, convention: dict[str, Any]
+) -> None:
+    before = shape(environment.database), row_hashes(environment.database)
+    metadata = models(name("title"), team("group_id"), age(), **convention)
+    text = generate(environment, metadata, "person.name:title", "person.team_id:group_id")
+    assert text is not None
+    assert "drop_column" not in text
+    environment.upgrade()
+    assert environment.query("SELECT title, group_id FROM person") == [("Ann", 1)]
+    assert generate(environment, metadata) is None  # it is what the models say
+    environment.downgrade()
+    assert not differences(before[0], shape(environment.database))
+    assert row_hashes(environment.database) == before[1]
+
+
+def test_two_answers_may_stand_together(environment: Environment) -> None:
+    text = generate(
+        environment,
+        models(name("title"), team(), age("years")),
+        "person.name:title,person.age:years",
+    )
+    assert text is not None
+    assert text.count("new_column_name") == 4  # up and down
+
+
+def test_none_drops_and_adds(environment: Environment) -> None:
+    text = generate(environment, models(name(), team(), age("years")), "none")
+    assert text is not None
+    assert "drop_column('age')" in text
+
+
+def test_an_answer_that_fits_nothing_is_an_error(environment: Environment) -> None:
+    with pytest.raises(CommandError, match=r"fits no column .* Possible: person\.age:years"):
+        generate(environment, models(name(), team(), age("years")), "person.age:yaers")
+
+
+def test_columns_of_another_sort_are_not_asked_about(environment: Environment) -> None:
+    text = generate(environment, models(name(), team(), sa.Column("data", sa.LargeBinary)))
+    assert text is not None
+    assert "drop_column('age')" in text
+
+
+@pytest.mark.parametrize(("reply", "renamed"), [("y\n", True), ("no\n", False)])
+def test_somebody_at_a_terminal_is_asked(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, reply: str, renamed: bool
+) -> None:
+    questions: list[str] = []
+
+    def terminal() -> Callable[[str], str]:
+        return lambda question: (questions.append(question), reply)[1]
+
+    monkeypatch.setattr(autogenerate, "terminal", terminal)
+    text = generate(environment, models(name(), team(), age("years")))
+    assert text is not None
+    assert len(questions) == 1
+    assert "column years the old age" in questions[0]
+    assert ("new_column_name" in text) is renamed
+
+
+def test_no_answer_at_a_terminal_writes_nothing(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autogenerate, "terminal", lambda: lambda question: "")
+    with pytest.raises(CommandError, match="answer y or n"):
+        generate(environment, models(name(), team(), age("years")))
+
+
+def test_constraints_get_names_so_that_downgrade_can_drop_them(environment: Environment) -> None:
+    before = shape(environment.database)
+    metadata = models(sa.Column("name", sa.String(20), nullable=False, unique=True), age())
+    metadata.tables["person"].append_column(sa.Column("lead_id", sa.ForeignKey("person.id")))
+    metadata.tables["person"].append_column(sa.Column("team_id", sa.Integer))
+    text = generate(environment, metadata)
+    assert text is not None
+    assert "constraint(None" not in text
+    environment.upgrade()
+    assert generate(environment, metadata) is None
+    environment.downgrade()
+    after = shape(environment.database)
+    assert not [line for line in differences(before, after) if "names" not in line]
+
+
+def test_a_terminal_is_needed_to_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert renames.terminal() is None
