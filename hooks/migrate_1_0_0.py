@@ -7,6 +7,6 @@ with it the database's password. The file's content stays as it is.
 from pathlib import Path
 
 dotenv = Path(".env")
-if dotenv.is_file() and dotenv.stat().st_mode & 0o077:
+if dotenv.is_file() and not dotenv.is_symlink() and dotenv.stat().st_mode & 0o077:
     dotenv.chmod(0o600)
     print("  .env: only you can read it now")

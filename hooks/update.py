@@ -32,6 +32,7 @@ BEFORE, AFTER = "<<<<<<< before updating", ">>>>>>> after updating"
 def main(stage: str, answers_file: str, quiet: str) -> None:
     """Do the stage's work in the current folder; `quiet` is the person's wish, True or False."""
     if stage == "before":
+        refuse_folders_in_the_way()
         shutil.copyfile(answers_file, store() / "answers.yml")
         put_aside(untracked(shipped(version("from")) | shipped(version("to"))))
     else:
@@ -60,15 +61,35 @@ def names(output: bytes) -> list[str]:
 # --- What Copier cannot merge -----------------------------------------------------------------
 
 
+def tree(commit: str) -> list[str]:
+    """The template's files at a commit."""
+    return names(git("ls-tree", "-r", "-z", "--name-only", commit, "template/", folder=TEMPLATE))
+
+
 def shipped(commit: str) -> set[str]:
     """Files that the template may write at a commit, save the owner's."""
-    tree = names(git("ls-tree", "-r", "-z", "--name-only", commit, "template/", folder=TEMPLATE))
-    return {name for name in map(destination, tree) if not name.startswith(OWNERS)}
+    return {path for path in map(destination, tree(commit)) if not is_owners(path)}
 
 
 def destination(path: str) -> str:
     """Where a file of the template lands: `template/{% if x %}a{% endif %}.jinja` is `a`."""
     return re.sub(r"{%.*?%}", "", path.removeprefix("template/").removesuffix(".jinja"))
+
+
+def is_owners(path: str) -> bool:
+    return any(path == name or (name[-1] == "/" and path.startswith(name)) for name in OWNERS)
+
+
+def refuse_folders_in_the_way() -> None:
+    """Copier would stop half-way at a folder where it wants a file, or the other way round."""
+    for path in sorted(map(destination, (path for path in tree(version("to")) if "{" not in path))):
+        taken = [str(parent) for parent in Path(path).parents if parent.is_file()]
+        taken += [path] if Path(path).is_dir() else []
+        if taken and not is_owners(path):
+            sys.exit(
+                f"Nothing was changed: the template brings {path}, and {taken[0]} is in the way. "
+                "Rename that, commit, and update again."
+            )
 
 
 def untracked(paths: set[str]) -> list[str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import rendering
-from updating import history, lived_in
+from updating import begun, history, lived_in
 
-__all__ = ["history", "lived_in"]  # fixtures, too
+__all__ = ["begun", "history", "lived_in"]  # fixtures, too
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 import rendering
-from updating import SHARED, begin, update
+from updating import SHARED, update
 
 MINE = "# My new line.\n"
 
 
 @pytest.fixture
-def project(history: Path, tmp_path: Path) -> Path:
-    return begin(history, tmp_path / "shop-list")
+def project(begun: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(begun, tmp_path / "shop-list"))
 
 
 def conflict(project: Path, *paths: str) -> str:
@@ -55,22 +56,21 @@ def test_the_owners_side_is_in_force_until_then(project: Path) -> None:
         (project / "alembic.ini").read_text() + "[mine]\nkey = 1\n"
     )
     rendering.commit(project, "Mine")
+    rendering.git("config", "merge.conflictStyle", "diff3", cwd=project)
     update(project)
     text = (project / "alembic.ini").read_text()
-    assert "\n[mine]\nkey = 1\n# =======\n# # The template's new line.\n# >>>>>>>" in text
+    assert "\n[mine]\nkey = 1\n# ||||||| last update\n# =======\n# # The template's" in text
+    said = rendering.python("alembic", "current", cwd=project, status=255)
+    assert "FAILED: alembic.ini, line " in said
 
 
-def test_other_files_have_the_marks_as_copier_sets_them(project: Path) -> None:
+def test_other_files_and_unreadable_ones_have_the_marks_as_copier_sets_them(project: Path) -> None:
+    env = project / "alembic" / "env.py"
+    env.write_text(env.read_text() + "if True:\n    LAST = '''\n")  # broken by the owner
     printed = conflict(project, "README.md", "alembic/script.py.mako")
     assert "\n<<<<<<< before updating\n" in (project / "README.md").read_text()
     assert "README.md:" in printed
+    assert "\n<<<<<<< before updating\n" in env.read_text()
+    rendering.git("checkout", "--quiet", "--theirs", "alembic/env.py", cwd=project)
     said = rendering.python("alembic", "revision", "-m", "next", "--autogenerate", cwd=project, status=255)  # fmt: skip
     assert "FAILED: alembic/script.py.mako, line " in said
-
-
-def test_what_would_not_be_readable_as_comments_keeps_copiers_marks(project: Path) -> None:
-    env = project / "alembic" / "env.py"
-    env.write_text(env.read_text() + "if True:\n    LAST = '''\n")  # broken by the owner, too
-    rendering.commit(project, "Mine")
-    update(project)
-    assert "\n<<<<<<< before updating\n" in env.read_text()

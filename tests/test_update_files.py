@@ -12,8 +12,8 @@ from updating import NEW, begin, edit, update
 
 
 @pytest.fixture
-def project(history: Path, tmp_path: Path) -> Path:
-    return begin(history, tmp_path / "shop-list")
+def project(begun: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(begun, tmp_path / "shop-list"))
 
 
 def ignore(project: Path, *paths: str) -> None:
@@ -59,12 +59,15 @@ def test_binary_and_ignored_files_of_names_that_come_stay(project: Path) -> None
     mine = {"logo.png": b"\x89PNG\0mine", "notes.txt": b"mine\n", "Makefile": b"\0mine"}
     for path, content in mine.items():
         (project / path).write_bytes(content)
-    ignore(project, "notes.txt", "Makefile")
+    mine[".env.example"] = b"SECRET='s3cr3t'\n"
+    (project / ".env.example").write_bytes(mine[".env.example"])
+    rendering.git("rm", "--quiet", "--cached", ".env.example", cwd=project)
+    ignore(project, "notes.txt", "Makefile", ".env.example")
     rendering.commit(project, "Mine")
     printed = update(project)
     for path, content in mine.items():
         assert (project / path).read_bytes() == content
-        assert f"{path}: yours stays" in printed
+        assert f"{path}: yours stays" in printed or path == ".env.example"  # unchanged by NEW
 
 
 def test_an_ignored_file_of_both_is_merged_as_a_tracked_one(project: Path) -> None:
@@ -79,16 +82,25 @@ def test_an_ignored_file_of_both_is_merged_as_a_tracked_one(project: Path) -> No
     assert "<<<" not in merged
 
 
-def test_a_file_stays_deleted_and_a_folder_in_its_place_stays(project: Path) -> None:
+def test_a_file_stays_deleted(project: Path) -> None:
     (project / "README.md").unlink()
     (project / "src" / "shop_list" / "database.py").unlink()
-    (project / "notes.txt").mkdir()
-    (project / "notes.txt" / "mine").write_text("mine\n")
     rendering.commit(project, "Mine")
-    update(project, "--exclude", "notes.txt")
+    update(project)
     assert not (project / "README.md").exists()
     assert not (project / "src" / "shop_list" / "database.py").exists()
-    assert (project / "notes.txt" / "mine").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("mine", ["notes.txt/mine", "alembic/lossless/added.py/mine"])
+def test_a_folder_where_a_file_comes_is_refused_beforehand(project: Path, mine: str) -> None:
+    (project / mine).parent.mkdir()
+    (project / mine).write_text("mine\n")
+    rendering.commit(project, "Mine")
+    before = rendering.files(project)
+    said = update(project, status=1)
+    assert f"brings {Path(mine).parent}, and {Path(mine).parent} is in the way" in said
+    assert "Traceback" not in said
+    assert rendering.files(project) == before
 
 
 def test_another_answer_takes_the_old_ones_files_away_unless_they_were_changed(

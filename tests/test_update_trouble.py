@@ -17,7 +17,7 @@ import pytest
 import rendering
 from updating import NEW, edit, owned, update
 
-KILLS = int(os.environ.get("UPDATE_KILLS", "5"))
+KILLS = int(os.environ.get("UPDATE_KILLS", "4"))
 ANSWERS = ".copier-answers.yml"
 
 

@@ -129,9 +129,15 @@ def update(project: Path, *arguments: str, version: str = NEW, status: int | Non
 
 
 @pytest.fixture(scope="session")
-def lived_in(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def begun(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project at OLD, just begun. Shared: tests copy it."""
+    return begin(history, tmp_path_factory.mktemp("begun") / "shop-list")
+
+
+@pytest.fixture(scope="session")
+def lived_in(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project at OLD after a year. Shared: tests copy it."""
-    project = begin(history, tmp_path_factory.mktemp("lived") / "shop-list")
+    project = Path(shutil.copytree(begun, tmp_path_factory.mktemp("lived") / "shop-list"))
     live(project)
     return project
 
