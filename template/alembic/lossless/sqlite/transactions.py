@@ -27,6 +27,7 @@ from .lock import begin_immediate, file_of, is_lock_error
 from .tokens import quote_name
 
 _KEY = "lossless_transactions"
+_CACHE_SIZE = -64 * 1024  # in KiB, hence negative: room to rebuild large tables and their indexes
 
 
 class HeadsMoved(CommandError):
@@ -46,6 +47,7 @@ class MigrationTransactions:
         self._writing = False
         self._heads: set[str] | None = None
         self._foreign_keys = False
+        self._cache_size = 0
         self._settings: tuple[Any, Any] = (None, None)
 
     # -- attached to a connection
@@ -56,6 +58,8 @@ class MigrationTransactions:
         take_over(self.driver)
         self._foreign_keys = bool(self.driver.execute("PRAGMA foreign_keys").fetchone()[0])
         self.driver.execute("PRAGMA foreign_keys = OFF")
+        self._cache_size = int(self.driver.execute("PRAGMA cache_size").fetchone()[0])
+        self.driver.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
         self.connection.info[_KEY] = self
         for name, listener in self._listeners():
             event.listen(self.connection, name, listener)
@@ -67,6 +71,7 @@ class MigrationTransactions:
         self.connection.info.pop(_KEY, None)
         if self.connection.in_transaction():
             self.connection.rollback()
+        self.driver.execute(f"PRAGMA cache_size = {self._cache_size}")
         if self._foreign_keys:
             self.driver.execute("PRAGMA foreign_keys = ON")
         self.driver.isolation_level = self._settings[0]

@@ -1,0 +1,144 @@
+"""`--sql`: a script that the sqlite3 shell runs, and that does the same as the command."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from alembic.util import CommandError
+
+from migrating import Environment
+from sqlite_shape import differences, is_sound, row_hashes, shape
+
+SHELL = shutil.which("sqlite3")
+pytestmark = pytest.mark.skipif(SHELL is None, reason="needs the sqlite3 shell")
+
+FIRST = """
+op.create_table("parent", sa.Column("id", sa.Integer, primary_key=True),
+                sa.Column("name", sa.String(10), nullable=False, unique=True))
+op.create_table("t", sa.Column("id", sa.Integer, primary_key=True),
+                sa.Column("up", sa.Integer, sa.ForeignKey("parent.id", ondelete="CASCADE")),
+                sa.Column("v", sa.String(5)), sqlite_autoincrement=True)
+op.execute("CREATE TRIGGER tr AFTER INSERT ON t BEGIN UPDATE parent SET name = name || ';'; END")
+op.execute("CREATE VIEW w AS SELECT v FROM t")
+op.execute("INSERT INTO parent VALUES (1, 'a')")
+op.execute("INSERT INTO t (up, v) VALUES (1, 'x;'), (NULL, 'y''z'), (1, NULL)")
+"""
+STEPS = [
+    (
+        "with op.batch_alter_table('t') as batch:\n"
+        "    batch.alter_column('v', type_=sa.String(50), server_default='none')\n"
+        "    batch.add_column(sa.Column('n', sa.Integer, nullable=False, server_default='4'))\n"
+        "    batch.create_check_constraint('ck', 'n > 0')\n"
+        "    batch.create_unique_constraint('uq', ['v'])",
+        "with op.batch_alter_table('t') as batch:\n"
+        "    batch.drop_constraint('uq')\n"
+        "    batch.drop_constraint('ck')\n"
+        "    batch.drop_column('n')\n"
+        "    batch.alter_column('v', type_=sa.String(5), server_default=None)",
+    ),
+    (
+        "op.alter_column('parent', 'name', nullable=True, new_column_name='title')\n"
+        "op.bulk_insert(sa.table('t', sa.column('v', sa.String)), [{'v': \"it's\"}])",
+        "op.execute(\"DELETE FROM t WHERE v LIKE 'it%'\")\n"
+        "op.alter_column('parent', 'title', nullable=False, new_column_name='name')",
+    ),
+    (
+        "op.rename_table('parent', 'parents')\nop.drop_constraint('fk_t_up_parents', 't')",
+        "op.rename_table('parents', 'parent')\n"
+        "op.create_foreign_key(None, 't', 'parent', ['up'], ['id'], ondelete='CASCADE')",
+    ),
+]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    made = Environment(tmp_path / "migrations")
+    made.revision(FIRST, "op.drop_table('t')\nop.drop_table('parent')")
+    made.upgrade()
+    for upgrade, downgrade in STEPS:
+        made.revision(upgrade, downgrade)
+    return made
+
+
+def run(database: Path, script: str) -> subprocess.CompletedProcess[str]:
+    assert SHELL is not None
+    return subprocess.run(
+        [SHELL, str(database)], input=script, text=True, capture_output=True, check=False
+    )
+
+
+def both_ways(environment: Environment, target: str, *, down: str | None = None) -> None:
+    """Run a script on a copy and the command on the database; compare."""
+    copy = environment.folder / "copy.db"
+    shutil.copy(environment.database, copy)
+    script = environment.script(down or target, down=down is not None)
+    ended = run(copy, script)
+    assert ended.returncode == 0, ended.stderr
+    (environment.downgrade if down else environment.upgrade)(target)
+    assert is_sound(copy)
+    assert not differences(shape(environment.database), shape(copy))
+    assert row_hashes(environment.database) == row_hashes(copy)
+    assert run(copy, "SELECT version_num FROM alembic_version").stdout.split() == (
+        environment.heads()
+    )
+
+
+def test_a_script_does_what_the_command_does(environment: Environment) -> None:
+    for _ in STEPS:
+        both_ways(environment, "+1")
+    both_ways(environment, "r001", down="r004:r001")
+    both_ways(environment, "head")  # later revisions build on what earlier ones make
+
+
+def test_a_new_database_can_be_made_from_the_beginning(environment: Environment) -> None:
+    environment.upgrade()
+    new = environment.folder / "new.db"
+    ended = run(new, environment.script("head"))
+    assert ended.returncode == 0, ended.stderr
+    assert not differences(shape(environment.database), shape(new))
+
+
+def test_a_script_for_another_revision_stops_at_once(environment: Environment) -> None:
+    script = environment.script("+1")
+    environment.upgrade()
+    before = shape(environment.database), row_hashes(environment.database)
+    ended = run(environment.database, script)
+    assert ended.returncode != 0
+    assert "this script is for a database at revision r001" in ended.stderr
+    assert (shape(environment.database), row_hashes(environment.database)) == before
+
+
+def test_rows_that_do_not_allow_a_change_stop_the_script(environment: Environment) -> None:
+    script = environment.script("+1")
+    environment.execute("INSERT INTO t (v) VALUES ('x;')")  # not unique any more
+    before = shape(environment.database), row_hashes(environment.database)
+    ended = run(environment.database, script)
+    assert ended.returncode != 0
+    assert "UNIQUE constraint failed" in ended.stderr
+    assert (shape(environment.database), row_hashes(environment.database)) == before
+
+
+def test_a_broken_reference_stops_the_script_if_it_is_new(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision(FIRST)
+    environment.upgrade()
+    environment.execute("INSERT INTO t (up) VALUES (77)")  # wrong before, and no hindrance
+    environment.revision("op.execute(\"UPDATE t SET v = 'z'\")")
+    environment.revision("op.execute('DELETE FROM parent')")
+    ended = run(environment.database, environment.script("head"))
+    assert ended.returncode != 0
+    assert "rows refer to rows that do not exist" in ended.stderr
+    assert environment.heads() == ["r002"]  # the revision before it is complete
+    assert environment.query("SELECT count(*) FROM parent") == [(1,)]
+
+
+def test_a_database_that_is_elsewhere_is_named(environment: Environment) -> None:
+    with pytest.raises(CommandError, match=r"test\.db is at revision r001.* would start at r002"):
+        environment.script("r002:r003")
+    environment.database.unlink()
+    with pytest.raises(CommandError, match=r"there is no file .*test\.db"):
+        environment.script("r002:r003")
+    assert not environment.database.exists()
