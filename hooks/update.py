@@ -240,7 +240,7 @@ def tell_news() -> None:
     for section in re.split(r"^(?=## )", changelog, flags=re.MULTILINE):
         heading = re.match(r"## (\d[\d.]*)", section)
         if heading and start < number(heading[1]) <= end:
-            print(f"\n{section.removeprefix('## ').strip()}")
+            print(f"\nWhat is new in {section.removeprefix('## ').strip()}")
     folders = ["template/src", "template/tests"]
     span = ["-z", "--name-only", version("from"), version("to")]
     changed = names(git("diff", *span, "--", *folders, folder=TEMPLATE))

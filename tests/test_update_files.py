@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rendering
-from updating import NEW, begin, edit, update
+from updating import NEW, OLD, begin, edit, update
 
 
 @pytest.fixture
@@ -125,3 +125,25 @@ def test_a_project_in_a_folder_of_a_larger_repository(history: Path, tmp_path: P
     assert (project / "tools" / "plain.sh").read_text() == "mine\n"
     assert (project / "notes.txt").read_text() == "mine\n"
     assert not (project / "tools" / "rendered.txt").exists()
+
+
+def test_a_template_on_the_network_is_no_different(history: Path, tmp_path: Path) -> None:
+    """Copier keeps a mirror of it, in which the migrations must find both versions."""
+    cache, project = str(tmp_path / "cache"), tmp_path / "shop-list"
+    options = [
+        "--defaults",
+        "--skip-tasks",
+        "--vcs-ref",
+        OLD,
+        f"git+file://{history}",
+        project.name,
+    ]
+    rendering.python("copier", "copy", *options, cwd=tmp_path, COPIER_CACHE_DIR=cache)
+    rendering.commit(project, "Begin")
+    (project / "tools" / "rendered.txt").write_text("mine\n")
+    rendering.commit(project, "Mine")
+    options = ["update", "--defaults", "--trust", "--vcs-ref", NEW]
+    said = rendering.python("copier", *options, cwd=project, COPIER_CACHE_DIR=cache)
+    assert "tools/rendered.txt: the template no longer has it" in said
+    assert (project / "tools" / "rendered.txt").read_text() == "mine\n"
+    assert not (project / "tools" / "plain.sh").exists()
