@@ -1,4 +1,4 @@
-"""Every operation on tables of real schemas: `pytest --databases DIR`, each *.sql of the folder.
+"""Every operation on tables of real schemas: `pytest --databases=DIR`, each *.sql of the folder.
 
 `CORPUS_TABLES` in the environment sets on how many tables of each database (2 by default, 0: all).
 """
