@@ -22,10 +22,11 @@ from alembic.util import CommandError
 from .database import Database, SchemaObject, show_keys
 from .dependents import column_in_index, members_of_index, refuse_new_breakage
 from .edit import write_schema
-from .rebuild import column_changes_content, rebuild
+from .rebuild import affinity, column_changes_content, rebuild
 from .rows import (
     RowCheck,
     condition_check,
+    key_columns,
     key_of,
     mentioned_columns,
     null_check,
@@ -141,8 +142,8 @@ class TableChange:
             )
         if added.not_null is not None and added.default is None and added.generated is None:
             self._refuse_rows_without(added)
-        for key in added.foreign_keys:
-            self.checks.append(self._parent_check(key))
+        self.checks += [self._parent_check(key) for key in added.foreign_keys]
+        self.checks += [condition_check(self.new, check) for check in added.checks]
 
     def _keep_strings_of(self, name: str) -> None:
         """Write "name" as 'name' where it is a string, before a column of that name comes.
@@ -565,11 +566,18 @@ class TableChange:
 
     def _keys_may_change(self) -> bool:
         """Whether foreign keys from or to this table could come to mean something else."""
-        by_name = {fold(column.name): column for column in self.old.columns}
-        return _keys(self.old) != _keys(self.new) or any(
-            fold(column.name) in by_name
-            and column_changes_content(by_name[fold(column.name)], column)
-            for column in self.new.columns
+        referrers = self.database.references_to(self.old.name)
+        if referrers and not set(_keys(self.old)) <= set(_keys(self.new)):
+            return True
+        primary = self.old.primary_key.columns if self.old.primary_key else ()
+        used = {fold(name) for key in self.old.foreign_keys for name in key.columns}
+        used |= {fold(name) for _, key in referrers for name in key.target_columns or primary}
+        return any(
+            column_changes_content(before, after)
+            for before in self.old.columns
+            if fold(before.name) in used
+            for after in self.new.columns
+            if same_name(before.name, after.name)
         )
 
     def _explain(self, error: sqlite3.IntegrityError) -> str:
@@ -578,14 +586,20 @@ class TableChange:
         for key in (self.new.primary_key, *self.new.uniques):
             if key is None or any(fold(name) not in self.sources for name in key.columns):
                 continue
-            rows = self.duplicates(key.columns)
+            rows = find_duplicates(self.database, self.old, key.columns)
             if rows:
                 return f"{problem}. More than one row has {', '.join(key.columns)} = {rows}"
-        return problem
+        return problem + self._explain_types()
 
-    def duplicates(self, columns: Sequence[str]) -> str:
-        """Values that several rows have in these columns, with the rows' keys, for a message."""
-        return find_duplicates(self.database, self.old, columns)
+    def _explain_types(self) -> str:
+        """Which rows hold values that a STRICT table would not take; empty if it is not that."""
+        for column in self.new.columns if self.new.strict else ():
+            if fold(column.name) not in self.sources:
+                continue
+            rows = values_of_other_type(self.database, self.old, column)
+            if rows:
+                return f". Column {column.name} is no {column.declared_type} in the rows: {rows}"
+        return ""
 
 
 def find_duplicates(database: Database, table: CreateTable, columns: Sequence[str]) -> str:
@@ -596,6 +610,29 @@ def find_duplicates(database: Database, table: CreateTable, columns: Sequence[st
         f"SELECT {names} FROM {database.qualified(table.name)} WHERE {present} "
         f"GROUP BY {names} HAVING count(*) > 1 LIMIT 6"
     )
+    return show_keys(rows) if rows else ""
+
+
+def values_of_other_type(database: Database, table: CreateTable, column: Column) -> str:
+    """Keys of rows whose value cannot become this type; the first five, or an empty text.
+
+    A column of that type in a table that is not STRICT shows what SQLite makes of the values.
+    """
+    kept = {"integer": "integer", "real": "real", "text": "text", "blob": "blob"}
+    kind = kept.get(affinity(column.declared_type))
+    if kind is None:
+        return ""
+    key = key_of(table)
+    marks = ", ".join(f"k{number}" for number in range(len(key_columns(table))))
+    database.run(f"CREATE TEMP TABLE lossless_types ({marks}, v {column.declared_type})")
+    database.run(
+        f"INSERT INTO temp.lossless_types SELECT {key}, {quote_name(column.name)} "
+        f"FROM {database.qualified(table.name)}"
+    )
+    rows = database.query(
+        f"SELECT {marks} FROM temp.lossless_types WHERE typeof(v) NOT IN ('{kind}', 'null') LIMIT 6"
+    )
+    database.run("DROP TABLE temp.lossless_types")
     return show_keys(rows) if rows else ""
 
 

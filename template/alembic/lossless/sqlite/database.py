@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,8 +189,10 @@ class Database(ABC):
 
     def undo(self) -> None:
         """Go back to the savepoint; SQLite reads its schema again."""
-        self.run("ROLLBACK TO lossless")
-        self.run("RELEASE lossless")
+        # After some errors (a full disk) SQLite has rolled back the whole transaction already.
+        with suppress(sqlite3.Error):
+            self.run("ROLLBACK TO lossless")
+            self.run("RELEASE lossless")
         self.run("PRAGMA writable_schema = RESET")
 
 

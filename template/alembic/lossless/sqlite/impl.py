@@ -102,10 +102,14 @@ class LosslessSQLiteImpl(ComparingImpl):
             CommandError: one of them cannot be done without losing something; nothing was done.
         """
         database = self.database(schema)
-        with database.savepoint():
-            TableOperations(self, database, table, self._conventions(options), options).run(
-                operations
-            )
+        conventions = self._conventions(options)
+        try:
+            with database.savepoint():
+                TableOperations(self, database, table, conventions, options).run(operations)
+        except sqlite3.Error as error:
+            raise CommandError(
+                f"Table {table} cannot be changed as the revision asks: {error}"
+            ) from error
 
     def _conventions(self, options: BatchOptions | None) -> list[Mapping[str, Any]]:
         found = [options.naming_convention] if options and options.naming_convention else []

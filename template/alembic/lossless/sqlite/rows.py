@@ -36,10 +36,16 @@ class RowCheck:
 
 def key_of(table: CreateTable) -> str:
     """What identifies a row for a person, as the columns of a SELECT."""
+    return ", ".join(key_columns(table))
+
+
+def key_columns(table: CreateTable) -> list[str]:
+    """The columns of the primary key, else the rowid, else all columns; quoted."""
     key = table.primary_key
     if key is not None:
-        return ", ".join(quote_name(name) for name in key.columns)
-    return rowid_name(table) or ", ".join(quote_name(column.name) for column in table.columns)
+        return [quote_name(name) for name in key.columns]
+    rowid = rowid_name(table)
+    return [rowid] if rowid else [quote_name(column.name) for column in table.columns]
 
 
 def rowid_name(table: CreateTable) -> str | None:
