@@ -131,9 +131,20 @@ def test_a_relative_template_is_recorded_where_it_is_and_told(
     update(project)  # from another folder than the copy
 
 
-@pytest.mark.parametrize("address", ["gh:someone/a-template", "https://example.com/t.git"])
-def test_an_address_on_the_network_is_recorded_as_given(address: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [
+        ("gh:someone/a-template", "gh:someone/a-template"),
+        ("git@example.com:t.git", "git@example.com:t.git"),
+        ("https://example.com/t@1.git", "https://example.com/t@1.git"),
+        ("https://me:s3cr3t@example.com/t.git", "https://example.com/t.git"),
+        ("git+https://s3cr3t@example.com/t", "git+https://example.com/t"),
+    ],
+)
+def test_an_address_on_the_network_is_recorded_as_given_but_without_a_password(
+    given: str, recorded: str
+) -> None:
     filters = "jinja2_ansible_filters.AnsibleCoreFiltersExtension"
     jinja = Environment(loader=FileSystemLoader(rendering.REPOSITORY), extensions=[filters])
-    source = "{% import 'places.jinja' as places %}{{ places.address(address) }}"
-    assert jinja.from_string(source).render(address=address) == address
+    source = "{% import 'places.jinja' as places %}{{ places.address(given) }}"
+    assert jinja.from_string(source).render(given=given) == recorded

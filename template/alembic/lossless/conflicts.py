@@ -12,7 +12,7 @@ from pathlib import Path
 
 from alembic.util import CommandError
 
-MARK = re.compile(r"(?:# )?<{7} ")
+MARK = re.compile(r"^(?:# )?<{7} ", re.MULTILINE)
 
 
 def refuse(project: Path) -> None:
@@ -25,14 +25,14 @@ def refuse(project: Path) -> None:
         CommandError: there is one; the message says where, and what to do.
     """
     for path in _files(project):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        for number, line in enumerate(lines, start=1):
-            if MARK.match(line):
-                raise CommandError(
-                    f"{path.relative_to(project)}, line {number}: an unresolved conflict. Keep the "
-                    "lines you want there, delete the marks <<<<<<<, ======= and >>>>>>>, and try "
-                    "again"
-                )
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found = MARK.search(text)
+        if found:
+            line = text.count("\n", 0, found.start()) + 1
+            raise CommandError(
+                f"{path.relative_to(project)}, line {line}: an unresolved conflict. Keep the lines "
+                "you want there, delete the marks <<<<<<<, ======= and >>>>>>>, and try again"
+            )
 
 
 def _files(project: Path) -> Iterator[Path]:
