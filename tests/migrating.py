@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from argparse import Namespace
 from collections.abc import Callable
 from contextlib import closing
 from io import StringIO
@@ -44,6 +45,34 @@ def migrate(
         context.impl.start_migrations()
         with context.begin_transaction(_per_migration=True):
             revision(Operations(context))
+
+
+def script_of(database: Path, revision: Callable[[Operations], Any]) -> str:
+    """What `--sql` writes for a revision's function, for a database that is at revision "r1"."""
+    output = StringIO()
+    backend = SQLiteBackend()
+    context = MigrationContext.configure(
+        dialect_name="sqlite",
+        opts={
+            "as_sql": True,
+            "literal_binds": True,
+            "output_buffer": output,
+            "starting_rev": "r1",
+            "script": OneRevision(),
+            "lossless_url": URL.create("sqlite", database=str(database)),
+            **backend.configure_options(),
+        },
+    )
+    with context.begin_transaction(_per_migration=True):
+        revision(Operations(context))
+    return output.getvalue()
+
+
+class OneRevision:
+    """Stands for a script directory with the one revision "r1"."""
+
+    def get_revisions(self, _: str) -> list[Namespace]:
+        return [Namespace(revision="r1")]
 
 
 ENV_PY = """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.util import CommandError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migrating import migrate
+from migrating import migrate, script_of
 from sqlite_shape import differences, is_sound, row_hashes, shape
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "150"))
@@ -288,6 +290,46 @@ def steps(draw: st.DrawFn, made: Made) -> Step:
             )
         )
     return draw(st.sampled_from(possible))
+
+
+SHELL = shutil.which("sqlite3")
+
+
+@pytest.mark.skipif(SHELL is None, reason="needs the sqlite3 shell")
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(st.data())
+def test_a_script_does_what_the_operation_does(data: st.DataObject) -> None:
+    made = data.draw(schemas())
+    _, operation, _ = data.draw(steps(made))
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        live, scripted = Path(folder) / "live.db", Path(folder) / "scripted.db"
+        with closing(sqlite3.connect(live)) as connection:
+            connection.executescript(made.script)
+            connection.execute("CREATE TABLE alembic_version (version_num)")
+            connection.execute("INSERT INTO alembic_version VALUES ('r1')")
+            connection.commit()
+        shutil.copy(live, scripted)
+        try:
+            migrate(live, operation)
+        except CommandError:
+            possible = False
+        else:
+            possible = True
+        try:
+            script = script_of(scripted, operation)
+        except CommandError:
+            assert not possible
+            return
+        ended = subprocess.run(
+            [str(SHELL), str(scripted)], input=script, text=True, capture_output=True, check=False
+        )
+        assert (ended.returncode == 0) == possible, ended.stderr
+        assert not differences(shape(live), shape(scripted))
+        assert row_hashes(live) == row_hashes(scripted)
 
 
 @settings(

@@ -91,6 +91,7 @@ class Script:
         self._copy: sqlite3.Connection | None = None
         self._backlog: list[str] = []
         self._begun = False
+        self._followed = False  # whether the copy has run what is written now
         self._violations_known = False
 
     # -- transactions
@@ -154,11 +155,20 @@ class Script:
 
     def written(self, text: str) -> None:
         """Something was written; let the copy follow."""
-        if text.startswith("."):
+        if text.startswith(".") or self._followed:
             return
         self._backlog.append(text)
         if self._copy is not None:
             self._catch_up(self._copy)
+
+    def run(self, sql: str) -> None:
+        """Run a statement on the copy, then write it; one that fails there is not written."""
+        self.copy().execute(sql)
+        self._followed = True
+        try:
+            self.impl.static_output(f"{sql};")
+        finally:
+            self._followed = False
 
     def _catch_up(self, copy: sqlite3.Connection) -> None:
         for text in self._backlog:
@@ -249,7 +259,7 @@ class ScriptDatabase(Database):
         return [tuple(row) for row in self._copy.execute(sql)]
 
     def run(self, sql: str) -> None:
-        self._script.impl.static_output(f"{sql};")
+        self._script.run(sql)
 
     def note(self, text: str) -> None:
         self._script.impl.static_output(f"-- {text}")
