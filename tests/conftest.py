@@ -55,3 +55,22 @@ def render(template: Path, tmp_path: Path) -> Callable[..., Path]:
 def tool_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """mypy's cache, shared by all projects: what it knows of SQLAlchemy takes long to learn."""
     return tmp_path_factory.mktemp("mypy-cache")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each database that was adopted, and the totals."""
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if report.when == "call"
+    ]
+    lines = sorted(
+        dict(report.user_properties)["adoption"] for report in reports if report.user_properties
+    )
+    if lines:
+        terminalreporter.section("adopted databases")
+        proved = sum(" proved " in line for line in lines)
+        terminalreporter.write(
+            "\n".join([*lines, f"{proved} of {len(lines)} adopted and proved the same", ""])
+        )

@@ -191,12 +191,14 @@ class Adoption:
             CommandError: it is no URL.
         """
         if self.options.url is not None:
+            given = self.options.url.strip()
             try:
-                return make_url(self.options.url.strip())
+                return make_url(given)
             except (ArgumentError, ValueError):
+                hint = f" Did you mean sqlite:///{given} ?" if Path(given).is_file() else ""
                 raise CommandError(
                     "That is no database URL. It should look like sqlite:///data.db; an absolute path has four "
-                    "slashes: sqlite:////home/me/data.db"
+                    f"slashes: sqlite:////home/me/data.db.{hint}"
                 ) from None  # the cause would show a password
         database = self.database_module()
         try:

@@ -356,6 +356,9 @@ class ClassCorrections(Corrections, DeclarativeGenerator):
         models = super().generate_models()
         for model in models:
             if isinstance(model, ModelClass):
+                model.relationships = [
+                    found for found in model.relationships if not refers_to_itself(found)
+                ]
                 complete_relationships(model)
         self.overlaps = overlapping(models)
         return models
@@ -650,6 +653,16 @@ def on_conflict(constraint: Constraint) -> str | None:
 def table_options(table: Table) -> dict[str, Any]:
     """What stands behind a table's closing parenthesis, and AUTOINCREMENT."""
     return {name: value for name, value in table.dialect_kwargs.items() if value is not None}
+
+
+def refers_to_itself(relationship: RelationshipAttribute) -> bool:
+    """Whether a foreign key's columns are the very columns it refers to: no relationship comes of that."""
+    constraint = relationship.constraint
+    return (
+        constraint is not None
+        and relationship.association_table is None
+        and set(constraint.columns) == {element.column for element in constraint.elements}
+    )
 
 
 def complete_relationships(model: ModelClass) -> None:

@@ -60,6 +60,8 @@ def choose_types(tables: Iterable[Table], source: Source, native: Native) -> lis
         names = [column.name for column in table.columns]
         try:
             rows = list(native.rows(source, table.name, names, SAMPLE))
+        except CommandError:
+            raise
         except Exception as error:  # a generated column whose function is missing, for one
             notes.append(f"rows of table {table.name!r} cannot be read here: {error}")
             rows = []

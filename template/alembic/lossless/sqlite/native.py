@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from ..native import Native, NativeObject, Schema, Source
@@ -41,6 +42,10 @@ class SQLiteNative(Native):
         execute_with_standins(connection, statement)
 
     def absolute(self, url: URL) -> URL:
+        if url.get_driver_name() not in ("", "pysqlite"):
+            raise CommandError(
+                f"Adoption uses Python's own driver; write the URL as sqlite:///{url.database}"
+            )
         if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
             return url
         return url.set(database=str(Path(url.database).resolve()))
@@ -78,6 +83,12 @@ class SQLiteNative(Native):
         raw.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
         try:
             yield from raw.execute(f"SELECT {names} FROM main.{quote_name(table)}{bound}")
+        except sqlite3.DatabaseError as error:
+            if "malformed" in str(error):
+                raise CommandError(
+                    f"Table {table!r} is damaged: {error}. Nothing was written."
+                ) from error
+            raise
         finally:
             raw.text_factory = before
 
@@ -110,8 +121,8 @@ class SQLiteNative(Native):
                     connection.exec_driver_sql("ROLLBACK")
                     raise
                 connection.exec_driver_sql("COMMIT")
-        except sqlite3.DatabaseError as error:
-            raise CommandError(explain(error, path)) from error
+        except DBAPIError as error:
+            raise CommandError(explain(error.orig or error, path, writing=True)) from error
         finally:
             engine.dispose()
 

@@ -6,16 +6,19 @@ is in the tables.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from alembic.util import CommandError
 from sqlalchemy import URL
 
 HEADER = b"SQLite format 3\x00"
+COPY_UP_TO = 1 << 28  # bytes
 
 
 def database_path(url: URL) -> Path:
@@ -91,11 +94,14 @@ def read_only(path: Path, timeout: float = 10) -> Iterator[sqlite3.Connection]:
     Raises:
         CommandError: the database is locked, damaged, or needs a recovery that only a writer can do.
     """
-    uri = f"file:{quote(str(path.resolve()))}?mode=ro"
+    uri = f"{path.resolve().as_uri()}?mode=ro"
     immutable = in_wal_mode(path) and not wal_of(path).exists()
     before = trace(path)
     connection = None
+    opened = ExitStack()
     try:
+        if left_alone_with_log(path):
+            uri = opened.enter_context(copied(path)).as_uri()
         connection = sqlite3.connect(
             f"{uri}&immutable=1" if immutable else uri,
             uri=True,
@@ -114,6 +120,31 @@ def read_only(path: Path, timeout: float = 10) -> Iterator[sqlite3.Connection]:
     finally:
         if connection is not None:
             connection.close()
+        opened.close()
+
+
+def left_alone_with_log(path: Path) -> bool:
+    """Whether nobody has a database open that has a log: a reader would leave an index of the log behind.
+
+    A file that is too large to be copied is read where it is.
+    """
+    wal = wal_of(path)
+    shared = path.with_name(path.name + "-shm")
+    return (
+        wal.exists()
+        and not shared.exists()
+        and path.stat().st_size + wal.stat().st_size < COPY_UP_TO
+    )
+
+
+@contextmanager
+def copied(path: Path) -> Iterator[Path]:
+    """A copy of a database and its log, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="adopt-") as folder:
+        copy = Path(folder, path.name)
+        shutil.copyfile(path, copy)
+        shutil.copyfile(wal_of(path), wal_of(copy))
+        yield copy
 
 
 def in_wal_mode(path: Path) -> bool:
@@ -131,12 +162,14 @@ def trace(path: Path) -> tuple[int, int, bool]:
     return status.st_size, status.st_mtime_ns, wal_of(path).exists()
 
 
-def explain(error: sqlite3.DatabaseError, path: Path) -> str:
+def explain(error: BaseException, path: Path, *, writing: bool = False) -> str:
     """What an error of SQLite means for a person, and what to do."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     text = str(error)
     if code in (5, 6) or "locked" in text:
         return f"{path} is locked by another program. Wait until it is done, or close it, and run this again."
+    if writing and (code == 8 or "readonly" in text):
+        return f"{path} may only be read, so it cannot be stamped; --no-stamp does without. Nothing was written."
     if code == 8 or "readonly" in text:
         return (
             f"{path} was left in the middle of a transaction and must be recovered first; "

@@ -18,22 +18,28 @@ from .catalogue import Catalogue
 from .script import created_name
 from .tokens import fold, quote_name, significant, tokenize
 
-MISSING = re.compile(r"no such (function|collation sequence): (.+)", re.DOTALL)
+MISSING = re.compile(
+    r"(?:no such|unknown) (function|collation sequence): (.+?)(?:\(\))?", re.DOTALL
+)
 
 
 def execute_with_standins(connection: Connection, statement: str) -> None:
     """Run a statement; where a function or collation is missing, put a stand-in there and run it again."""
     raw = driver_of(connection)
-    tried: set[str] = set()
+    tried: set[tuple[str, str]] = set()
     while True:
         try:
             connection.execution_options(no_parameters=True).exec_driver_sql(statement)
         except DBAPIError as error:
             if supply(raw, str(error.orig), tried):
                 continue
-            if not is_virtual(statement):
+            words = [token.word for token in significant(tokenize(statement))[:2]]
+            if words == ["CREATE", "VIRTUAL"]:
+                record(connection, statement)
+            elif words == ["DROP", "TABLE"] and "no such module" in str(error.orig):
+                erase(connection, statement)
+            else:
                 raise
-            record(connection, statement)
         return
 
 
@@ -41,12 +47,12 @@ def driver_of(connection: Connection) -> sqlite3.Connection:
     return cast(sqlite3.Connection, connection.connection.driver_connection)
 
 
-def supply(connection: sqlite3.Connection, message: str, supplied: set[str]) -> bool:
+def supply(connection: sqlite3.Connection, message: str, supplied: set[tuple[str, str]]) -> bool:
     """Supply what an error message says is missing; false if it says nothing of the kind, or again the same."""
     found = MISSING.fullmatch(message)
-    if found is None or found[0] in supplied:
+    if found is None or (found[1], found[2]) in supplied:
         return False
-    supplied.add(found[0])
+    supplied.add((found[1], found[2]))
     stand_in(connection, found[1], found[2])
     return True
 
@@ -63,21 +69,33 @@ def stand_in(connection: sqlite3.Connection, kind: str, name: str) -> None:
         connection.create_collation(name, lambda one, other: (one > other) - (one < other))
 
 
-def is_virtual(statement: str) -> bool:
-    words = [token.word for token in significant(tokenize(statement))[:2]]
-    return words == ["CREATE", "VIRTUAL"]
-
-
 def record(connection: Connection, statement: str) -> None:
     """Enter a virtual table whose module is not here into the schema, as the sqlite3 shell's `.dump` does.
 
     Its shadow tables are made by statements of their own then.
     """
     name = created_name(statement)
-    insert = "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES ('table', ?, ?, 0, ?)"
+    edit_schema(
+        connection,
+        "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES ('table', ?, ?, 0, ?)",
+        (name, name, statement),
+    )
+
+
+def erase(connection: Connection, statement: str) -> None:
+    """Take a virtual table whose module is not here out of the schema."""
+    name = significant(tokenize(statement))[2].name
+    edit_schema(
+        connection,
+        "DELETE FROM sqlite_schema WHERE name = ? AND rootpage = 0 AND type = 'table'",
+        (name,),
+    )
+
+
+def edit_schema(connection: Connection, statement: str, values: tuple[str, ...]) -> None:
     connection.exec_driver_sql("PRAGMA writable_schema = ON")
     try:
-        connection.exec_driver_sql(insert, (name, name, statement))
+        connection.exec_driver_sql(statement, values)
     finally:
         connection.exec_driver_sql("PRAGMA writable_schema = RESET")
 
@@ -88,7 +106,7 @@ def missing_things(connection: sqlite3.Connection, catalogue: Catalogue) -> list
     Statements that would use them are compiled (EXPLAIN), not run; whatever is missing gets a stand-in, so that the
     next thing missing shows.
     """
-    supplied: set[str] = set()
+    supplied: set[tuple[str, str]] = set()
     found: dict[str, str] = {}
     for what, statement in probes(catalogue):
         while True:
@@ -98,8 +116,8 @@ def missing_things(connection: sqlite3.Connection, catalogue: Catalogue) -> list
             except sqlite3.Error as error:
                 if supply(connection, str(error), supplied):
                     (new,) = supplied - before
-                    kind, _, name = new.removeprefix("no such ").partition(": ")
-                    found[new] = (
+                    kind, name = new
+                    found[f"{kind} {name}"] = (
                         f"{kind} {name}{'()' if kind == 'function' else ''} is not here; {what} needs it"
                     )
                     continue

@@ -1,0 +1,63 @@
+"""Adopting databases in tests: loading them, running adopt.py, and trying the adopted project out."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import rendering
+
+TESTS = Path(__file__).parent
+SCHEMAS = sorted((TESTS / "schemas").glob("*.sql"))
+GENERATORS = ("declarative", "dataclasses", "tables", "sqlmodels")
+# Not the schema's business: who keeps a revision where.
+VERSION_TABLES = re.compile(r"alembic_version\w*")
+
+
+def load(script: Path, database: Path) -> Path:
+    """Make a database from an SQL script."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(script.read_bytes().decode("utf-8"))
+    return database
+
+
+def adopt(project: Path, *arguments: str | Path, status: int = 0) -> str:
+    """Run the project's adopt.py; give what it prints."""
+    return rendering.run(sys.executable, "alembic/adopt.py", *arguments, cwd=project, status=status)
+
+
+def try_out(project: Path, original: Path, adopted: Path, work: Path) -> list[str]:
+    """Use an adopted project as its owner would; give what went wrong.
+
+    Args:
+        original: the database before its adoption.
+        adopted: the same afterwards.
+        work: an empty folder.
+    """
+    script = TESTS / "try_adopted_project.py"
+    printed = rendering.run(
+        sys.executable,
+        "-W",
+        "error",
+        script,
+        original,
+        adopted,
+        work,
+        cwd=project,
+        status=None,
+        PYTHONPATH=os.pathsep.join(["src", "alembic", str(TESTS)]),
+    )
+    try:
+        return list(json.loads(printed.splitlines()[-1]))
+    except (ValueError, IndexError):
+        return [printed[-2000:]]
+
+
+def snapshot(database: Path) -> dict[str, bytes]:
+    """A database file and the files beside it, byte for byte."""
+    return {path.name: path.read_bytes() for path in database.parent.glob(f"{database.name}*")}

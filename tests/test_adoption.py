@@ -1,0 +1,461 @@
+"""adopt.py: what it does with databases in every state, with the owner's files, and with mistakes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+import rendering
+from adopting import adopt, load, snapshot
+from lossless.adoption.project import UNTOUCHED, dotenv, fingerprint, ini_with_version_table
+
+SCHEMA = """
+CREATE TABLE artist (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE album (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, title VARCHAR(100) NOT NULL DEFAULT '100% "new"',
+  artist_id INTEGER NOT NULL REFERENCES artist ON DELETE CASCADE
+);
+CREATE INDEX recent ON album (title COLLATE NOCASE, id DESC) WHERE title <> '';
+CREATE VIEW titles AS SELECT title FROM album;
+INSERT INTO artist VALUES (1, 'one');
+INSERT INTO album (title, artist_id) VALUES ('first', 1);
+"""
+
+
+@pytest.fixture(scope="session")
+def unadopted(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    answers = {"existing_database_url": "sqlite:////nowhere/data.db"}
+    made = rendering.render(template, tmp_path_factory.mktemp("unadopted") / "shop-list", **answers)
+    (made / ".env").unlink(missing_ok=True)
+    return made
+
+
+@pytest.fixture
+def project(unadopted: Path, tmp_path: Path) -> Path:
+    """A project that is to adopt a database, to change at will."""
+    return Path(shutil.copytree(unadopted, tmp_path / "project"))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A small database in a folder of its own."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "music.db")) as connection:
+        connection.executescript(SCHEMA)
+    return folder / "music.db"
+
+
+def models(project: Path) -> Path:
+    return next(project.glob("src/*/models.py"))
+
+
+def run(project: Path, *command: str, status: int = 0) -> str:
+    return rendering.python(command[0], *command[1:], cwd=project, status=status)
+
+
+@contextmanager
+def another_program(database: Path, *statements: str) -> Iterator[None]:
+    """Another process that runs statements and keeps its connection open."""
+    program = (
+        "import sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for statement in sys.argv[2:]: connection.execute(statement)\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(database), *statements],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"ready\n"
+        yield
+        other.communicate()
+
+
+# -- what an adoption gives ---------------------------------------------------------------------------------------------
+
+
+def test_an_adopted_project_is_green_and_migrates_on(project: Path, database: Path) -> None:
+    adopt(project, f"sqlite:///{database}", "--report", "report.md")
+    for command in (
+        ["alembic", "check"],
+        ["pytest", "-q"],
+        ["ruff", "check"],
+        ["ruff", "format", "--check"],
+    ):
+        run(project, *command)
+    text = models(project).read_text()
+    models(project).write_text(
+        text.replace("    name: Mapped[str]", "    born: Mapped[int | None]\n    name: Mapped[str]")
+    )
+    run(project, "alembic", "revision", "--autogenerate", "-m", "births")
+    run(project, "alembic", "upgrade", "head")
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT name, born FROM artist").fetchall() == [("one", None)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", ["declarative", "dataclasses", "tables", "sqlmodels"])
+def test_an_adopted_project_passes_mypy(
+    generator: str, project: Path, database: Path, tool_cache: Path
+) -> None:
+    adopt(project, f"sqlite:///{database}", "--generator", generator)
+    run(project, "mypy", "--cache-dir", str(tool_cache))
+
+
+def test_models_say_what_the_table_says(project: Path, database: Path) -> None:
+    adopt(project, f"sqlite:///{database}")
+    text = re.sub(r"\s+", " ", models(project).read_text())
+    assert 'ForeignKey("artist.id", ondelete="CASCADE")' in text
+    assert """server_default=text("'100% \\"new\\"'")""" in text
+    assert '{"sqlite_autoincrement": True}' in text
+    assert (
+        'text("title COLLATE NOCASE"), text("id DESC"), sqlite_where=text("title <> \'\'")' in text
+    )
+
+
+def test_only_the_version_table_is_written(project: Path, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        before = list(connection.iterdump())
+    adopt(project, f"sqlite:///{database}")
+    with closing(sqlite3.connect(database)) as connection:
+        assert [line for line in connection.iterdump() if "alembic_version" not in line] == before
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_without_a_stamp_the_file_stays_byte_for_byte(
+    mode: str, project: Path, database: Path
+) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+    before, time = snapshot(database), database.stat().st_mtime_ns
+    adopt(project, f"sqlite:///{database}", "--no-stamp")
+    assert (snapshot(database), database.stat().st_mtime_ns) == (before, time)
+
+
+def test_the_address_is_kept_for_its_owner_alone(project: Path, database: Path) -> None:
+    (project / ".env").write_text("OTHER=1\nDATABASE_URL=old\n")
+    rendering.run(
+        sys.executable, project / "alembic/adopt.py", "sqlite:///music.db", cwd=database.parent
+    )
+    assert (
+        project / ".env"
+    ).read_text() == f"OTHER=1\nDATABASE_URL='sqlite:///{database.resolve()}'\n"
+    assert (project / ".env").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_report_has_a_table_and_a_diagram(project: Path, database: Path) -> None:
+    printed = adopt(project, f"sqlite:///{database}", "--report", "report.md")
+    assert re.search(r"views +1 +0 +1", printed)
+    report = (project / "report.md").read_text()
+    assert "| views | 1 | 0 | 1 |" in report
+    assert 't0 ||--o{ t1 : "artist_id"' in report
+
+
+def test_the_baseline_can_be_written_as_sql(project: Path, database: Path, tmp_path: Path) -> None:
+    adopt(project, f"sqlite:///{database}")
+    script = rendering.python("alembic", "upgrade", "head", "--sql", cwd=project)
+    script = "".join(
+        line for line in script.splitlines(keepends=True) if not line.startswith("INFO")
+    )
+    sql = script[script.index("CREATE TABLE alembic_version") :]
+    with (
+        closing(sqlite3.connect(tmp_path / "new.db")) as new,
+        closing(sqlite3.connect(database)) as old,
+    ):
+        new.executescript(sql)
+        ask = "SELECT sql FROM sqlite_schema WHERE name NOT LIKE '%alembic%' ORDER BY name"
+        assert new.execute(ask).fetchall() == old.execute(ask).fetchall()
+
+
+def test_the_example_of_a_new_project_makes_way(
+    plain_project: Path, database: Path, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(plain_project, tmp_path / "plain"))
+    adopt(project, f"sqlite:///{database}")
+    left = [
+        *project.glob("tests/test_item.py"),
+        *project.glob("shoplist.db"),
+        *project.glob("alembic/versions/5d0c*"),
+    ]
+    assert left == []
+    assert "class Item" not in models(project).read_text()
+    run(project, "pytest", "-q")
+
+
+def test_the_files_of_the_example_are_recognised(plain_project: Path, unadopted: Path) -> None:
+    files = [
+        *plain_project.glob("src/*/models.py"),
+        *unadopted.glob("src/*/models.py"),
+        plain_project / "tests/test_item.py",
+        *plain_project.glob("alembic/versions/*.py"),
+    ]
+    unknown = [
+        path.name for path in files if fingerprint(path.read_bytes(), "shop_list") not in UNTOUCHED
+    ]
+    assert unknown == [], "add their fingerprints to UNTOUCHED in lossless/adoption/project.py"
+    windows = files[0].read_bytes().replace(b"\n", b"\r\n")
+    assert fingerprint(windows, "shop_list") in UNTOUCHED
+
+
+# -- again --------------------------------------------------------------------------------------------------------------
+
+
+def test_adopting_again_does_nothing(project: Path, database: Path) -> None:
+    adopt(project, f"sqlite:///{database}")
+    before = rendering.files(project), snapshot(database)
+    assert "Nothing to do" in adopt(project)
+    assert (rendering.files(project), snapshot(database)) == before
+
+
+def test_edited_models_are_replaced_by_force_only(project: Path, database: Path) -> None:
+    mine = models(project).read_text() + "\n# mine\n"
+    models(project).write_text(mine)
+    assert "--force" in adopt(project, f"sqlite:///{database}", status=1)
+    assert models(project).read_text() == mine
+    adopt(project, f"sqlite:///{database}", "--force")
+    assert "class Album" in models(project).read_text()
+    assert models(project).with_suffix(".py.bak").read_text() == mine
+
+
+def test_models_can_be_written_anew_with_another_generator(project: Path, database: Path) -> None:
+    adopt(project, f"sqlite:///{database}")
+    before = snapshot(database)
+    adopt(project, "--force", "--generator", "tables")
+    assert "t_album" in models(project).read_text()
+    assert snapshot(database) == before
+
+
+def test_a_database_changed_behind_alembics_back_is_reported(project: Path, database: Path) -> None:
+    adopt(project, f"sqlite:///{database}")
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("ALTER TABLE artist ADD COLUMN born INTEGER")
+    assert "table 'artist': columns" in adopt(project, status=1)
+
+
+def test_a_colleague_stamps_a_copy_of_the_database(project: Path, database: Path) -> None:
+    adopt(project, f"sqlite:///{database}", "--no-stamp")
+    assert "stamped now" in adopt(project)
+    run(project, "alembic", "check")
+
+
+def test_another_projects_version_table_is_left_alone(project: Path, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("INSERT INTO alembic_version VALUES ('theirs')")
+        connection.commit()
+    adopt(project, f"sqlite:///{database}")
+    for command in (["alembic", "check"], ["pytest", "-q"]):
+        run(project, *command)
+    assert "Nothing to do" in adopt(project)
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            ("theirs",)
+        ]
+
+
+# -- databases in every state -------------------------------------------------------------------------------------------
+
+
+def test_a_database_that_another_program_has_open_in_wal_mode_is_read_to_its_last_change(
+    project: Path, database: Path
+) -> None:
+    with another_program(database, "PRAGMA journal_mode = WAL", "CREATE TABLE newest (a)"):
+        adopt(project, f"sqlite:///{database}")
+    assert "newest" in models(project).read_text()
+
+
+def test_a_log_that_nobody_has_open_is_read_and_left_as_it_is(
+    project: Path, database: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy" / "music.db"
+    copy.parent.mkdir()
+    with another_program(database, "PRAGMA journal_mode = WAL", "CREATE TABLE newest (a)"):
+        for end in ("", "-wal"):
+            shutil.copy(f"{database}{end}", f"{copy}{end}")
+    before = snapshot(copy)
+    adopt(project, f"sqlite:///{copy}", "--no-stamp")
+    assert "newest" in models(project).read_text()
+    assert snapshot(copy) == before
+
+
+def test_a_database_in_the_midst_of_another_programs_transaction_is_adopted_as_it_was(
+    project: Path, database: Path
+) -> None:
+    with another_program(database, "BEGIN IMMEDIATE", "CREATE TABLE unfinished (a)"):
+        adopt(project, f"sqlite:///{database}", "--no-stamp")
+    assert "unfinished" not in models(project).read_text()
+
+
+@pytest.mark.slow
+def test_a_locked_database_is_waited_for_and_then_reported(project: Path, database: Path) -> None:
+    before = rendering.files(project)
+    with another_program(database, "BEGIN EXCLUSIVE"):
+        assert "locked by another program" in adopt(project, f"sqlite:///{database}", status=1)
+    with another_program(database, "BEGIN IMMEDIATE"):
+        assert "locked by another program" in adopt(project, f"sqlite:///{database}", status=1)
+    assert rendering.files(project) == before
+
+
+def test_an_interrupted_transaction_must_be_recovered_first(project: Path, database: Path) -> None:
+    program = (
+        "import os, sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('PRAGMA cache_size = 1'); connection.execute('BEGIN')\n"
+        "connection.executemany('INSERT INTO artist VALUES (?, ?)', [(n, 'x' * 900 + str(n)) for n in range(2, 900)])\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, database], check=True)
+    before = snapshot(database)
+    assert "must be recovered first" in adopt(project, f"sqlite:///{database}", status=1)
+    assert snapshot(database) == before
+
+
+def spoil(database: Path, how: str) -> None:
+    content = database.read_bytes()
+    spoiled = {
+        "empty": b"",
+        "random": os.urandom(8192),
+        "text": b"no database at all\n" * 20,
+        "truncated": content[: len(content) // 2],
+        "cut in the header": content[:50],
+        "overwritten": content[:100] + b"\xff" * (len(content) - 100),
+    }
+    database.write_bytes(spoiled[how])
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("empty", "is empty"),
+        ("random", "not an SQLite database, or it is encrypted"),
+        ("text", "not an SQLite database, or it is encrypted"),
+        ("truncated", "is truncated"),
+        ("cut in the header", "is truncated"),
+        ("overwritten", "is damaged"),
+    ],
+)
+def test_a_file_that_is_no_whole_database_is_refused(
+    how: str, message: str, project: Path, database: Path
+) -> None:
+    spoil(database, how)
+    before = rendering.files(project), snapshot(database)
+    printed = adopt(project, f"sqlite:///{database}", status=1)
+    assert message in printed
+    assert "Traceback" not in printed
+    assert (rendering.files(project), snapshot(database)) == before
+
+
+def test_a_database_without_tables_is_nothing_to_adopt(project: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "bare.db")) as connection:
+        connection.execute("PRAGMA user_version = 5")
+    assert "nothing to adopt" in adopt(project, f"sqlite:///{tmp_path / 'bare.db'}", status=1)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite:///nothing.db", "There is no file"),
+        ("sqlite:///src", "is a folder"),
+        ("sqlite://", "in memory"),
+        ("alembic.ini", "Did you mean sqlite:///alembic.ini ?"),
+        ("", "no database URL"),
+        ("sqlite:/data.db", "no database URL"),
+        ("postgresql://me:hunter2@host:port/x", "no database URL"),
+        ("oracle://me:hunter2@host/x", "no adoption for oracle"),
+        ("sqlite+aiosqlite:///alembic.ini", "write the URL as sqlite:///"),
+    ],
+)
+def test_a_wrong_url_is_explained_and_nothing_is_written(
+    url: str, message: str, project: Path
+) -> None:
+    before = rendering.files(project)
+    printed = adopt(project, url, status=1)
+    assert message in printed
+    assert "hunter2" not in printed
+    assert "Traceback" not in printed
+    assert rendering.files(project) == before
+
+
+def test_what_an_application_must_bring_is_named(project: Path, tmp_path: Path) -> None:
+    database = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.create_function("slug", 1, str, deterministic=True)
+        connection.create_collation("house", lambda one, other: (one > other) - (one < other))
+        connection.executescript(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY, name TEXT COLLATE house CHECK (slug(name) <> ''));"
+            "CREATE INDEX by_name ON a (name);"
+            "CREATE INDEX by_slug ON a (slug(name));"
+            "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT rank_of(new.id); END;"
+        )
+    printed = adopt(project, f"sqlite:///{database}")
+    for what in ("function slug()", "collation sequence house", "function rank_of()"):
+        assert f"{what} is not here" in printed
+    run(project, "pytest", "-q")
+
+
+def test_a_virtual_table_whose_module_is_missing_is_named_and_kept(
+    project: Path, database: Path
+) -> None:
+    statement = "CREATE VIRTUAL TABLE words USING spellfix1"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "INSERT INTO sqlite_schema VALUES ('table', 'words', 'words', 0, ?)", (statement,)
+        )
+        connection.commit()
+    assert "no such module: spellfix1" in adopt(project, f"sqlite:///{database}")
+    run(project, "alembic", "-x", "url=sqlite:///new.db", "upgrade", "head")
+    with closing(sqlite3.connect(project / "new.db")) as connection:
+        assert (statement,) in connection.execute("SELECT sql FROM sqlite_schema").fetchall()
+
+
+# -- small parts --------------------------------------------------------------------------------------------------------
+
+
+def test_dotenv_keeps_other_lines_and_every_character() -> None:
+    from io import StringIO
+
+    from dotenv import dotenv_values
+
+    url = r"postgresql://u:it's \a$HOME#%@h/d"
+    text = dotenv("A=1\nexport DATABASE_URL=x\nB=2\n", url)
+    assert dotenv_values(stream=StringIO(text), interpolate=False) == {
+        "A": "1",
+        "DATABASE_URL": url,
+        "B": "2",
+    }
+
+
+def test_the_version_table_is_written_into_its_section() -> None:
+    before = "[alembic]\nscript_location = x\n[loggers]\nkeys = root\n"
+    after = ini_with_version_table(before, "mine")
+    assert after.index("[alembic]") < after.index("version_table = mine") < after.index("[loggers]")
+    assert ini_with_version_table(after, "other").count("version_table") == 1
+
+
+def test_a_schema_of_our_own_is_adopted_by_a_project_named_like_a_table(
+    template: Path, tmp_path: Path
+) -> None:
+    made = rendering.render(
+        template,
+        tmp_path / "album",
+        package_name="album",
+        existing_database_url="sqlite:////nowhere/x.db",
+    )
+    script = tmp_path / "schema.sql"
+    script.write_text(SCHEMA)
+    adopt(made, f"sqlite:///{load(script, tmp_path / 'data.db')}")
+    run(made, "alembic", "check")
