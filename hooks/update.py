@@ -133,7 +133,8 @@ def last_render() -> Path:
     answers = store() / "answers.yml"
     copy = ["copy", "--quiet", "--defaults", "--skip-tasks", "--vcs-ref", version("from")]
     where = ["--data-file", str(answers), str(TEMPLATE), str(folder)]
-    subprocess.run([sys.executable, "-m", "copier", *copy, *where], check=True, capture_output=True)
+    command = [sys.executable, "-m", "copier", *copy, *where]
+    subprocess.run(command, check=False, capture_output=True)  # without it all counts as changed
     return folder
 
 
@@ -145,7 +146,7 @@ def written_by_template(path: str, content: bytes) -> bool:
 
 def put_back_deleted() -> Iterable[tuple[str, str]]:
     """Files that a version no longer ships go only if their owner changed nothing in them."""
-    for path in names(git("ls-files", "-z", "--deleted")):
+    for path in sorted(set(names(git("ls-files", "-z", "--deleted"))) & shipped(version("from"))):
         if not written_by_template(path, git("cat-file", "blob", f":./{path}")):
             git("checkout-index", "--force", "--", path)
             yield path, "the template no longer has it; kept, because you changed it"
@@ -153,9 +154,12 @@ def put_back_deleted() -> Iterable[tuple[str, str]]:
 
 def put_back_binary() -> Iterable[tuple[str, str]]:
     """Binary files cannot be merged: the owner's stays."""
-    for line in names(git("diff", "-z", "--relative", "--numstat")):
-        added, _, path = line.split("\t", 2)
-        if added == "-" and not written_by_template(path, git("cat-file", "blob", f":./{path}")):
+    changed = [line.split("\t") for line in names(git("diff", "-z", "--relative", "--numstat"))]
+    binary = {path for added, _, path in changed if added == "-"}
+    for path in sorted(
+        binary & shipped(version("to"))
+    ):  # no other: a database may be in use right now
+        if not written_by_template(path, git("cat-file", "blob", f":./{path}")):
             git("checkout-index", "--force", "--", path)
             yield path, "yours stays; the template has a file of that name, too"
 
@@ -202,7 +206,7 @@ def tell_conflicts() -> None:
 
 def comment_conflicts(path: Path) -> None:
     """Comment out the marks and the template's side, if the file can be read then."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         lines = file.readlines()
     side = ""
     for number, line in enumerate(lines):
@@ -217,7 +221,7 @@ def comment_conflicts(path: Path) -> None:
         if text == AFTER:
             side = ""
     if readable(path.suffix, "".join(lines)):
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.writelines(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,23 @@ def test_binary_and_ignored_files_of_names_that_come_stay(project: Path) -> None
     for path, content in mine.items():
         assert (project / path).read_bytes() == content
         assert f"{path}: yours stays" in printed or path == ".env.example"  # unchanged by NEW
+
+
+def test_a_tracked_database_that_is_in_use_meanwhile_stays(project: Path) -> None:
+    """Copier's steps cannot be stopped in between, so the migration is run by itself."""
+    rendering.git("add", "--force", "shoplist.db", cwd=project)
+    rendering.commit(project, "Track")
+    hook = rendering.REPOSITORY / "hooks" / "update.py"
+    versions = {f"VERSION_{end}": "HEAD" for end in ("FROM", "TO")}
+    versions |= {f"VERSION_PEP440_{end}": "1.0.0" for end in ("FROM", "TO")}
+    options = [".copier-answers.yml", "False"]
+    rendering.run(sys.executable, hook, "before", *options, cwd=project, **versions)
+    with (project / "shoplist.db").open("ab") as file:
+        file.write(b"\0a row more")
+    (project / "src" / "shop_list" / "models.py").unlink()
+    rendering.run(sys.executable, hook, "after", *options, cwd=project, **versions)
+    assert (project / "shoplist.db").read_bytes().endswith(b"\0a row more")
+    assert not (project / "src" / "shop_list" / "models.py").exists()
 
 
 def test_an_ignored_file_of_both_is_merged_as_a_tracked_one(project: Path) -> None:

@@ -26,7 +26,7 @@ def refuse(project: Path) -> None:
     """
     for path in _files(project):
         text = path.read_text(encoding="utf-8", errors="replace")
-        found = MARK.search(text)
+        found = MARK.search(text) if "<<<<<<< " in text else None
         if found:
             line = text.count("\n", 0, found.start()) + 1
             raise CommandError(
