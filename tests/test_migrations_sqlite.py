@@ -414,6 +414,19 @@ def test_a_string_in_double_quotes_stays_a_string_when_a_column_gets_its_name(
     assert 'index i holds the string "third" in double quotes' in message
 
 
+def test_a_full_text_index_keeps_what_it_reads(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, title, other)")
+    fill(path, "CREATE VIRTUAL TABLE f USING fts5 (title, content='t', content_rowid='id')")
+    for revision in (
+        lambda op: op.alter_column("t", "title", new_column_name="name"),
+        lambda op: op.drop_column("t", "title"),
+        lambda op: op.rename_table("t", "u"),
+    ):
+        assert "by the virtual table f" in refused(path, revision)
+    migrate(path, lambda op: op.alter_column("t", "other", new_column_name="name"))
+
+
 def test_a_leftover_of_another_tool_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(path, "CREATE TABLE _alembic_tmp_t (a)")

@@ -20,7 +20,12 @@ from collections.abc import Sequence
 from alembic.util import CommandError
 
 from .database import Database, SchemaObject, show_keys
-from .dependents import column_in_index, members_of_index, refuse_new_breakage
+from .dependents import (
+    column_in_index,
+    members_of_index,
+    refuse_if_indexed_by_content,
+    refuse_new_breakage,
+)
 from .edit import write_schema
 from .rebuild import affinity, column_changes_content, rebuild
 from .rows import (
@@ -188,6 +193,7 @@ class TableChange:
             raise CommandError(
                 f"{name} is the only column of table {self.new.name}; drop the table"
             )
+        refuse_if_indexed_by_content(self.database, self.old.name, column.name)
         self._refuse_references_to(column)
         self._drop_constraints_of(column)
         self._drop_indexes_of(column)

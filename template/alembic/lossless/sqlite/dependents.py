@@ -74,6 +74,34 @@ def refuse_new_breakage(
     )
 
 
+def refuse_if_indexed_by_content(database: Database, table: str, column: str | None = None) -> None:
+    """See that no full-text index reads a table, or a column of it, by its name.
+
+    "External Content Tables" (fts5.html, section 4.4.3; FTS4 likewise): the index keeps the name of
+    the table and uses its own columns' names, and nothing tells it of another.
+
+    Raises:
+        CommandError: one does.
+    """
+    for found in database.objects():
+        if not (found.sql or "").upper().startswith("CREATE VIRTUAL"):
+            continue
+        tokens = significant(tokenize(found.sql or ""))
+        names = {fold(token.name) for token in tokens if token.can_be_name}
+        content = [
+            tokens[place + 2].name
+            for place in range(len(tokens) - 2)
+            if tokens[place].word == "CONTENT" and tokens[place + 1].text == "="
+        ]
+        reads = any(same_name(name, table) for name in content)
+        if reads and (column is None or fold(column) in names):
+            what = f"Table {table}" if column is None else f"Column {column} of table {table}"
+            raise CommandError(
+                f"{what} is read by its name by the virtual table {found.name}. Drop that with "
+                "op.execute() first, and create it anew afterwards"
+            )
+
+
 def _names(table: CreateTable) -> list[str]:
     return [fold(column.name) for column in table.columns]
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alembic.util import CommandError
 
-from .tokens import Kind, fold, quote_name, significant, tokenize
+from .tokens import Kind, Token, fold, quote_name, significant, tokenize
 
 SHOWN = 5  # violations named in a message
 
@@ -87,10 +88,23 @@ class ForeignKeyWatch:
         words = [token.word for token in tokens[:6]]
         if not words or words[0] in _HARMLESS:
             return False
-        if words[0] == "CREATE":  # a new table has no rows yet, unless it is made from others
+        if words[0] == "CREATE" or words[:2] in (["DROP", "VIEW"], ["DROP", "TRIGGER"]):
+            return False
+        if words[:2] == ["DROP", "INDEX"] and not self._has_unique_index(tokens):
             return False
         names = {fold(token.name) for token in tokens[:4] if token.kind is not Kind.OPERATOR}
         return fold(self._version_table) not in names
+
+    def _has_unique_index(self, tokens: Sequence[Token]) -> bool:
+        """Whether a statement names a unique index, which a foreign key may rely on."""
+        return any(
+            self._connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ? COLLATE NOCASE "
+                "AND sql LIKE 'CREATE UNIQUE%'",
+                (token.name,),
+            ).fetchone()
+            for token in tokens[2:]
+        )
 
 
 def violations(connection: sqlite3.Connection) -> Counter[Violation]:

@@ -16,6 +16,7 @@ from itertools import pairwise
 from alembic.util import CommandError
 
 from .database import Database, SchemaObject
+from .dependents import refuse_if_indexed_by_content
 from .edit import write_schema
 from .rebuild import qualified_create
 from .tokens import (
@@ -48,6 +49,7 @@ def rename_column(database: Database, table: str, old: str, new: str) -> None:
         raise CommandError(f"Table {table} has a column {new} already")
     if column.name == new:
         return
+    refuse_if_indexed_by_content(database, table, old)
     names = [old, new]
     if same_name(old, new):  # another case only: SQLite takes that for the same name
         names.insert(1, f"_lossless_{new}")
@@ -79,6 +81,7 @@ def rename_table(database: Database, old: str, new: str) -> None:
             raise CommandError(f"There is a {other.kind} called {new} already")
     if found.name == new:
         return
+    refuse_if_indexed_by_content(database, old)
     names = [found.name, new]
     if same_name(old, new):
         names.insert(1, database.unused_name(f"_lossless_{new}"))
