@@ -258,6 +258,7 @@ def test_rowids_survive_a_rebuild(tmp_path: Path, names: str) -> None:
         (lambda op: op.execute("DELETE FROM t WHERE id = 3"), "row 1 of table child has no parent"),
         (lambda op: op.drop_table("parent"), "row 3 of table t has no parent in parent"),
         (lambda op: op.drop_constraint("uq_t_id", "t"), "has no constraint"),
+        (lambda op: op.create_index("ix", "t", ["nmae"]), "table t has no column nmae"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(
@@ -425,6 +426,15 @@ def test_a_full_text_index_keeps_what_it_reads(tmp_path: Path) -> None:
     ):
         assert "by the virtual table f" in refused(path, revision)
     migrate(path, lambda op: op.alter_column("t", "other", new_column_name="name"))
+
+
+def test_rowid_in_a_trigger_stays_rowid_when_its_column_is_renamed(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, n)")
+    fill(path, "CREATE TRIGGER tr AFTER INSERT ON t BEGIN UPDATE t SET n = 1 WHERE rowid = 1; END")
+    before = shape(path)["trigger tr"]
+    migrate(path, lambda op: op.alter_column("t", "id", new_column_name="key"))
+    assert shape(path)["trigger tr"] == before
 
 
 def test_a_leftover_of_another_tool_is_explained(tmp_path: Path) -> None:

@@ -161,10 +161,26 @@ class LosslessSQLiteImpl(ComparingImpl):
         rename_table(self.database(schema), old_table_name, new_table_name)
 
     def create_index(self, index: Index, **options: Any) -> None:
+        self._refuse_unknown_columns(index)
         try:
             super().create_index(index, **options)
         except IntegrityError as error:
             raise CommandError(self._explain_duplicates(index, error)) from error
+
+    def _refuse_unknown_columns(self, index: Index) -> None:
+        """SQLite would take a name in double quotes that no column has for a string."""
+        if index.table is None or self.script is not None:
+            return
+        found = self.database(index.table.schema).find("table", index.table.name)
+        if found is None or (found.sql or "")[:14].upper() == "CREATE VIRTUAL":
+            return
+        table = self.database(index.table.schema).create_table(index.table.name)
+        for column in index.expressions:
+            if isinstance(column, Column) and table.find_column(column.name) is None:
+                raise CommandError(
+                    f"Index {index.name} cannot be made: table {table.name} has no column "
+                    f"{column.name}"
+                )
 
     def _explain_duplicates(self, index: Index, error: IntegrityError) -> str:
         assert index.table is not None

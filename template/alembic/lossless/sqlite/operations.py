@@ -146,6 +146,11 @@ class TableOperations:
         name = self._current(column.name)
         if if_exists and self.change.new.find_column(name) is None:
             return
+        for index, _options in list(self._new_indexes):
+            if any(isinstance(e, Column) and e.name == name for e in index.expressions):
+                if len(index.expressions) > 1:
+                    raise CommandError(f"Index {index.name} is for column {name}, which is dropped")
+                self._new_indexes = [new for new in self._new_indexes if new[0] is not index]
         self.change.drop_column(name)
 
     def alter_column(

@@ -1,9 +1,9 @@
 """Rename a column or a table by SQLite's own ALTER TABLE, and nothing else.
 
 SQLite rewrites every view, trigger, index and foreign key that uses the name (lang_altertable.html,
-sections 2 and 3). Two things it does besides are put right here: it refuses if any view or trigger
-of the schema is broken already, and it changes "strings" in double quotes to 'strings' all over the
-schema, which the reverse would not change back.
+sections 2 and 3). What it does besides is put right here: it refuses if any view or trigger of the
+schema is broken already; it changes "strings" in double quotes to 'strings' all over the schema, and
+`rowid` to the name of the column that stands for it, which the reverse would not change back.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _alter(
     known = {(found.kind, fold(found.name)): found.sql for found in before}
     if len(names) == 1:
         known["table", fold(new_name)] = known["table", fold(names[0])]
-    _restore_quotes(database, known, new_name)
+    _restore_the_rest(database, known, names[-1], new_name)
 
 
 def _try_alter(
@@ -179,36 +179,40 @@ def _find_broken(message: str, objects: list[SchemaObject]) -> SchemaObject | No
     return next((o for o in objects if o.kind == match[1] and o.name == match[2]), None)
 
 
-def _restore_quotes(
-    database: Database, before: Mapping[tuple[str, str], str | None], new_name: str
+def _restore_the_rest(
+    database: Database,
+    before: Mapping[tuple[str, str], str | None],
+    old_name: str,
+    new_name: str,
 ) -> None:
-    """Write "strings" again as they were written."""
+    """Write again as it was written what ALTER TABLE changed besides the name."""
     statements = {}
     for found in database.objects():
         was = before.get((found.kind, fold(found.name)))
         if found.sql and was and found.sql != was:
-            restored = _with_quotes_of(found.sql, was, new_name)
+            restored = _as_written_before(found.sql, was, old_name, new_name)
             if restored != found.sql:
                 statements[found.kind, found.name] = restored
     if statements and database.can_edit_schema():
         write_schema(database, statements)
 
 
-def _with_quotes_of(sql: str, before: str, new_name: str) -> str:
-    """`sql`, with the quotes that stood in `before`.
+def _as_written_before(sql: str, before: str, old_name: str, new_name: str) -> str:
+    """`sql`, with everything as in `before` that is not the name itself.
 
-    A string in double quotes gets them again, unless that is the new name: it would mean the column
-    then. A name that had no quotes goes without, if it can.
+    A string in double quotes gets them again, unless it is the new name: it would mean the column
+    then. A name that had no quotes goes without, if it can. `rowid` stays `rowid`.
     """
     now, was = significant(tokenize(sql)), significant(tokenize(before))
     if len(now) != len(was):
         return sql
     for token, old in reversed(list(zip(now, was, strict=True))):
         text = token.text
-        if token.kind is Kind.STRING and old.kind is Kind.QUOTED and token.name == old.name:
-            text = token.text if same_name(old.name, new_name) else old.text
-        elif token.kind is Kind.QUOTED and old.kind is Kind.WORD:
-            text = write_name(token.name)
+        if same_name(old.name, old_name):
+            bare = token.kind is Kind.QUOTED and old.kind is Kind.WORD
+            text = write_name(token.name) if bare else text
+        elif not same_name(old.name, new_name):
+            text = old.text
         if text != token.text:
             sql = sql[: token.start] + text + sql[token.end :]
     return sql
