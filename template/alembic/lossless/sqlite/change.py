@@ -60,6 +60,7 @@ from .tokens import (
     significant,
     tokenize,
 )
+from .usage import refuse_if_used
 
 
 class TableChange:
@@ -198,6 +199,8 @@ class TableChange:
         self._drop_constraints_of(column)
         self._drop_indexes_of(column)
         self._refuse_generated_from(column)
+        if self.old.find_column(name) is not None:
+            refuse_if_used(self.database, self.old.name, column.name)
         self.new = self.new.without_column(column.name)
         self.sources.pop(fold(name), None)
 

@@ -46,7 +46,6 @@ def refuse_new_breakage(
     if not any(found.kind in ("view", "trigger") for found in objects):
         return
     gone = set(before) - set(after)
-    _refuse_triggers_of_columns(objects, old, gone)
     changed = [
         SchemaObject(found.kind, found.name, found.table, new.sql)
         if found.kind == "table" and same_name(found.name, old.name)
@@ -104,36 +103,3 @@ def refuse_if_indexed_by_content(database: Database, table: str, column: str | N
 
 def _names(table: CreateTable) -> list[str]:
     return [fold(column.name) for column in table.columns]
-
-
-def _refuse_triggers_of_columns(
-    objects: Collection[SchemaObject], table: CreateTable, gone: Collection[str]
-) -> None:
-    """A trigger on UPDATE OF a column that is gone would never fire again, and say nothing."""
-    for trigger in objects:
-        if trigger.kind != "trigger" or not same_name(trigger.table, table.name):
-            continue
-        for name in _update_of(trigger.sql or ""):
-            if fold(name) in gone:
-                raise CommandError(
-                    f"Column {name} of table {table.name} cannot be dropped: trigger "
-                    f"{trigger.name} is there for it (UPDATE OF {name}). Drop the trigger first"
-                )
-
-
-def _update_of(sql: str) -> list[str]:
-    """The columns in a trigger's UPDATE OF."""
-    tokens = significant(tokenize(sql))
-    words = [token.word for token in tokens]
-    names: list[str] = []
-    for place in range(len(words) - 1):
-        if words[place] == "ON":
-            break
-        if words[place : place + 2] == ["UPDATE", "OF"]:
-            at = place + 2
-            while at < len(tokens) and words[at] != "ON":
-                if tokens[at].can_be_name:
-                    names.append(tokens[at].name)
-                at += 1
-            break
-    return names

@@ -138,6 +138,15 @@ class Script:
         if self._violations_known:
             self.impl.static_output(f"CREATE TEMP TABLE lossless_violations AS {_VIOLATIONS};")
 
+    def table_renamed(self, old: str, new: str) -> None:
+        """What was wrong before is wrong under the new name now."""
+        if self._violations_known:
+            for column in ('"table"', "parent"):
+                self.impl.static_output(
+                    f"UPDATE temp.lossless_violations SET {column} = {quote_string(new)} "
+                    f"WHERE {column} = {quote_string(old)} COLLATE NOCASE;"
+                )
+
     def _has_foreign_keys(self) -> bool:
         """Whether there are foreign keys, and SQLite is able to check them."""
         try:
@@ -266,6 +275,9 @@ class ScriptDatabase(Database):
 
     def refuse_if_any(self, query: str, message: str) -> None:
         self._script.guard(query, message)
+
+    def table_renamed(self, old: str, new: str) -> None:
+        self._script.table_renamed(old, new)
 
     def can_edit_schema(self) -> bool:
         return True  # the script switches the shell's defensive mode off

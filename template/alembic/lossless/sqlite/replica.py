@@ -8,9 +8,38 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from .database import SchemaObject
+from alembic.util import CommandError
+
+from .database import Database, SchemaObject
 from .tokens import quote_name, same_name
+
+
+class CopiedDatabase(Database):
+    """A copy of a schema, as something that can be asked and changed."""
+
+    live = False
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self.connection.execute(sql)]
+
+    def run(self, sql: str) -> None:
+        self.connection.execute(sql)
+
+    def refuse_if_any(self, query: str, message: str) -> None:
+        if self.query(query):
+            raise CommandError(message)
+
+    def can_edit_schema(self) -> bool:
+        return True
+
+    def touch_schema(self) -> None:
+        version = self.query("PRAGMA schema_version")[0][0]
+        self.run(f"PRAGMA schema_version = {version + 1}")
 
 
 def copy_schema(objects: Iterable[SchemaObject]) -> sqlite3.Connection:
