@@ -126,6 +126,13 @@ def schemas(draw: st.DrawFn) -> Made:
     ]
     script += draw(dependents(table, key, rest))
     script += draw(rows(table, names, kinds, style, strict))
+    if draw(flag):  # its rows have no value of the new column, and read its default
+        default = draw(st.sampled_from(["'late'", "7", "NULL"]))
+        script.append(f"ALTER TABLE {quoted(table)} ADD COLUMN late TEXT DEFAULT {default}")
+        script.append(f"INSERT OR IGNORE INTO {quoted(table)} ({quoted(key)}) VALUES (77)")
+        rest.append("late")
+        kinds["late"] = "TEXT"
+        defaults["late"] = default
     if draw(flag):
         script.append("ANALYZE")
     in_key = {key, rest[0]} if style == "table" else {key}

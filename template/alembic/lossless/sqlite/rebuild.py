@@ -63,7 +63,7 @@ def rebuild(
         write_schema(database, {("table", new.name): new.sql})
     for found in (*indexes, *triggers):
         database.run(qualified_create(database, found))
-    _restore_side_rows(database, new, saved)
+    _restore_side_rows(database, old, new, saved)
 
 
 def _refuse_enforced_keys(database: Database, table: CreateTable) -> None:
@@ -176,27 +176,25 @@ def _save_side_rows(database: Database, table: str) -> list[tuple[str, str]]:
 
 
 def _restore_side_rows(
-    database: Database, table: CreateTable, saved: list[tuple[str, str]]
+    database: Database, old: CreateTable, new: CreateTable, saved: list[tuple[str, str]]
 ) -> None:
     """Write the rows back where they were; statistics only of indexes that are still there."""
     for side, copy in saved:
-        owner = _SIDE_TABLES[side]
         columns = [
             row[0] for row in database.query(f"SELECT name FROM pragma_table_info('{side}')")
         ]
-        condition = "1"
-        if side != "sqlite_sequence":
-            condition = f"idx IS NULL OR idx IN (SELECT name FROM {database.catalogue})"
-        elif not table.autoincrement:
-            condition = "0"
+        listed = ", ".join(columns)
+        condition = f"idx IS NULL OR idx IN (SELECT name FROM {database.catalogue})"
+        if side == "sqlite_sequence":
+            condition = "1" if new.autoincrement else "0"
+        if side != "sqlite_sequence" or old.autoincrement:
+            database.run(
+                f"DELETE FROM {database.qualified(side)} "
+                f"WHERE {_SIDE_TABLES[side]} = {quote_string(new.name)} COLLATE NOCASE"
+            )
         database.run(
-            f"DELETE FROM {database.qualified(side)} "
-            f"WHERE {owner} = {quote_string(table.name)} COLLATE NOCASE "
-            f"AND EXISTS (SELECT 1 FROM temp.{copy})"
-        )
-        database.run(
-            f"INSERT INTO {database.qualified(side)} (rowid, {', '.join(columns)}) "
-            f"SELECT place, {', '.join(columns)} FROM temp.{copy} WHERE {condition}"
+            f"INSERT INTO {database.qualified(side)} (rowid, {listed}) "
+            f"SELECT place, {listed} FROM temp.{copy} WHERE {condition}"
         )
         database.run(f"DROP TABLE temp.{copy}")
 
