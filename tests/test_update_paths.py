@@ -83,6 +83,16 @@ def test_a_new_question_takes_its_default_and_old_answers_stay_but_secrets(
     assert holding == [".env"]
 
 
+@pytest.mark.parametrize("command", ["update", "recopy"])
+def test_what_is_answered_is_not_asked_again_nor_is_the_secret(
+    command: str, begun: Path, tmp_path: Path
+) -> None:
+    """There is no terminal, so that a question would be an error."""
+    project = Path(shutil.copytree(begun, tmp_path / "shop-list"))
+    options = ["--skip-answered", "--trust", "--skip-tasks", "--vcs-ref", OLD]
+    rendering.python("copier", command, *options, cwd=project)
+
+
 @pytest.mark.parametrize(
     ("again", "answers_file"), [("recopy", "kept"), ("copy", "kept"), ("copy", "lost")]
 )
