@@ -200,6 +200,18 @@ def test_several_operations_in_one_batch_need_one_rebuild(database: Path) -> Non
     ]
 
 
+def test_a_column_that_takes_the_place_of_another_has_none_of_its_values(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (a, b INTEGER); INSERT INTO t VALUES (1, 2)")
+
+    def replace(batch: Any) -> None:
+        batch.drop_column("b")
+        batch.add_column(sa.Column("b", sa.Integer, server_default="7"))
+
+    migrate(path, in_batch(replace))
+    assert query(path, "SELECT * FROM t") == [(1, 7)]
+
+
 def test_rows_older_than_a_column_keep_what_its_default_said(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(

@@ -9,5 +9,7 @@ Nothing here is needed when the application runs: its wheel holds `src/` only.
     mariadb.py       the interface for MariaDB
     metadata.py      which tables the models describe
     autogenerate.py  what `alembic revision --autogenerate` writes
+    renames.py       a column under another name, or another column
+    naming.py        names for constraints that have none
     adoption/        the steps of `python alembic/adopt.py`
 """

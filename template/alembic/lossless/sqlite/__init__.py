@@ -1,0 +1,29 @@
+"""SQLite: one subject a file.
+
+What a database holds, for adoption and autogenerate:
+    opening.py       a file, without leaving a trace in it
+    catalogue.py     all that SQLite's own catalogue says
+    schema.py, script.py, native.py, standins.py   its objects as statements, and back
+    types.py, reflection.py, comparison.py   the same for SQLAlchemy and Alembic
+
+What a migration does:
+    backend.py       the parts below, put together for env.py
+    transactions.py  a transaction for each revision, and none that nobody began
+    lock.py          one migrator at a time
+    foreign_keys.py  off while it runs, checked before each commit
+    impl.py, batch.py, operations.py   Alembic's operations, on `op` and in batch_alter_table
+    change.py        what they make of one table, and the least invasive way to get there
+    edit.py          the way of editing the schema; stored.py says when a default may be edited
+    rebuild.py       the way of making the table anew
+    rename.py        the way of SQLite's own ALTER TABLE
+    rows.py          questions to the rows before a constraint is put on them
+    dependents.py, usage.py   views, triggers and indexes that rely on a table or a column
+    database.py      the database that all of these ask and change
+    offline.py       the same as a script (--sql); replica.py copies a schema for that
+
+How SQL is read:
+    tokens.py        cut as SQLite cuts it
+    statement.py     CREATE TABLE, to be read and edited without losing a byte
+    constructs.py    what SQLAlchemy's objects are as SQL
+    find.py          which constraint a revision means by a name
+"""

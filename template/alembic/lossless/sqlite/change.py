@@ -504,6 +504,9 @@ class TableChange:
         names = [fold(column.name) for column in self.old.columns]
         if [fold(column.name) for column in self.new.columns[: len(names)]] != names:
             return None, []
+        values = {fold(column.name) for column in self.old.columns if column.generated is None}
+        if values != self.sources.keys():
+            return None, []  # a column was dropped, and another one has its name
         added = list(self.new.columns[len(names) :])
         if not all(self._can_be_appended(column) for column in added):
             return None, []

@@ -46,8 +46,7 @@ class MigrationTransactions:
         self.own_statements = False  # whether statements now come from the machinery itself
         self._writing = False
         self._heads: set[str] | None = None
-        self._foreign_keys = False
-        self._cache_size = 0
+        self._pragmas = {"foreign_keys": 0, "cache_size": 0, "busy_timeout": 0}
         self._settings: tuple[Any, Any] = (None, None)
 
     # -- attached to a connection
@@ -56,9 +55,9 @@ class MigrationTransactions:
         """Take over: no implicit transactions, no enforcement of foreign keys."""
         self._settings = (self.driver.isolation_level, getattr(self.driver, "autocommit", None))
         take_over(self.driver)
-        self._foreign_keys = bool(self.driver.execute("PRAGMA foreign_keys").fetchone()[0])
+        for name in self._pragmas:
+            self._pragmas[name] = int(self.driver.execute(f"PRAGMA {name}").fetchone()[0])
         self.driver.execute("PRAGMA foreign_keys = OFF")
-        self._cache_size = int(self.driver.execute("PRAGMA cache_size").fetchone()[0])
         self.driver.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
         self.connection.info[_KEY] = self
         for name, listener in self._listeners():
@@ -71,9 +70,8 @@ class MigrationTransactions:
         self.connection.info.pop(_KEY, None)
         if self.connection.in_transaction():
             self.connection.rollback()
-        self.driver.execute(f"PRAGMA cache_size = {self._cache_size}")
-        if self._foreign_keys:
-            self.driver.execute("PRAGMA foreign_keys = ON")
+        for name, value in self._pragmas.items():
+            self.driver.execute(f"PRAGMA {name} = {value}")
         self.driver.isolation_level = self._settings[0]
         if self._settings[1] is not None:
             set_autocommit(self.driver, self._settings[1])
