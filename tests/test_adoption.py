@@ -170,12 +170,11 @@ def test_the_baseline_can_be_written_as_sql(project: Path, database: Path, tmp_p
     script = "".join(
         line for line in script.splitlines(keepends=True) if not line.startswith("INFO")
     )
-    sql = script[script.index("CREATE TABLE alembic_version") :]
     with (
         closing(sqlite3.connect(tmp_path / "new.db")) as new,
         closing(sqlite3.connect(database)) as old,
     ):
-        new.executescript(sql)
+        new.executescript(script)
         ask = "SELECT sql FROM sqlite_schema WHERE name NOT LIKE '%alembic%' ORDER BY name"
         assert new.execute(ask).fetchall() == old.execute(ask).fetchall()
 

@@ -6,7 +6,7 @@ This module knows which engines there are, and nothing of what any of them does.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -54,7 +54,7 @@ class Native(ABC):
     # -- a baseline's script ------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def split_script(self, script: str) -> list[str]:
+    def split_script(self, script: str) -> Sequence[str]:
         """The statements of a script, without what separates them."""
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import tempfile
@@ -21,7 +22,6 @@ from sqlalchemy import URL, MetaData, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ..backend import backend_for
-from ..metadata import find_metadata
 from ..native import Native, Schema, Source, differences, native_for
 from . import revision
 from .progress import Progress
@@ -64,6 +64,8 @@ def main(root: Path, package: str, generator: str, arguments: Sequence[str] | No
         The exit status.
     """
     options = parse(generator, arguments)
+    # Models of hundreds of tables are many objects that stay: looking for garbage among them again and again is in vain.
+    gc.set_threshold(100_000, 50, 50)
     try:
         return Adoption(Project(root, package), options, Progress()).run()
     except CommandError as error:
@@ -311,7 +313,7 @@ class Adoption:
             name = f"src/{self.project.package}/models.py"
             path = self.work / "models.py"
             path.write_bytes(models.format_source(text, name, self.project.root).encode("utf-8"))
-            described = find_metadata(models.load(path))
+            described = models.load(path)
             self.progress.result = f"{len(described.tables)} tables, {self.options.generator}"
         return described
 

@@ -16,20 +16,6 @@ from keyword import iskeyword
 from textwrap import indent
 from typing import Any
 
-from sqlacodegen.generators import (
-    DataclassGenerator,
-    DeclarativeGenerator,
-    SQLModelGenerator,
-    TablesGenerator,
-)
-from sqlacodegen.models import (
-    ColumnAttribute,
-    Model,
-    ModelClass,
-    RelationshipAttribute,
-    RelationshipType,
-)
-from sqlacodegen.utils import get_common_fk_constraints, get_constraint_sort_key
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -50,6 +36,23 @@ from sqlalchemy.types import TypeEngine
 
 from . import code
 from .columns import AsStored, Fit
+from .without_inflect import without_inflect
+
+with without_inflect():
+    from sqlacodegen.generators import (
+        DataclassGenerator,
+        DeclarativeGenerator,
+        SQLModelGenerator,
+        TablesGenerator,
+    )
+    from sqlacodegen.models import (
+        ColumnAttribute,
+        Model,
+        ModelClass,
+        RelationshipAttribute,
+        RelationshipType,
+    )
+    from sqlacodegen.utils import get_common_fk_constraints, get_constraint_sort_key
 
 # What a generated class must not redefine, whatever its columns are called.
 RESERVED_ATTRIBUTES = frozenset({"metadata", "registry", "type_annotation_map"})

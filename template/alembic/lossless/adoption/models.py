@@ -5,6 +5,7 @@ Knows the order of the work; types are chosen in `columns.py`, source is written
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import subprocess
 import sys
@@ -12,13 +13,13 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from alembic.util import CommandError
 from sqlalchemy import MetaData, Table, inspect
 from sqlalchemy.orm import clear_mappers, configure_mappers
 
+from ..metadata import find_metadata
 from ..native import Native, Source
 from .columns import TooMany, fit
 from .generators import CLASSES
@@ -125,8 +126,12 @@ def format_source(source: str, name: str, root: Path) -> str:
     return source
 
 
-def load(path: Path) -> ModuleType:
-    """Import a models module as strictly as can be: a warning is an error, and the mappers must fit together."""
+def load(path: Path) -> MetaData:
+    """Import a models module as strictly as can be: a warning is an error, and the mappers must fit together.
+
+    Returns:
+        What it describes; the classes are let go, they take more memory than all the rest.
+    """
     spec = importlib.util.spec_from_file_location("adopted_models", path)
     assert spec is not None
     assert spec.loader is not None
@@ -140,4 +145,8 @@ def load(path: Path) -> ModuleType:
             configure_mappers()
         finally:
             del sys.modules[spec.name]
-    return module
+    metadata = find_metadata(module)
+    module.__dict__.clear()
+    clear_mappers()
+    gc.collect()
+    return metadata

@@ -12,8 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
+from .statement import Column as WrittenColumn
 from .statement import CreateTable, parse
 from .tokens import fold
 
@@ -78,14 +80,24 @@ class Table:
     strict: bool = False
     columns: list[Column] = field(default_factory=list)
     indexes: list[Index] = field(default_factory=list)
-    _statement: CreateTable | None = None
 
-    @property
+    @cached_property
     def statement(self) -> CreateTable:
         """The table's CREATE statement, taken apart."""
-        if self._statement is None:
-            self._statement = parse(self.sql)
-        return self._statement
+        return _parse(self.sql)
+
+    @cached_property
+    def written(self) -> dict[str, WrittenColumn]:
+        """Each column's definition in the statement, by the column's name."""
+        # In the same order: the statement is what SQLite made the columns from.
+        return {
+            column.name: definition
+            for column, definition in zip(self.columns, self.statement.columns, strict=True)
+        }
+
+    @cached_property
+    def _by_folded_name(self) -> dict[str, Column]:
+        return {fold(column.name): column for column in self.columns}
 
     @property
     def primary_key(self) -> list[Column]:
@@ -103,7 +115,8 @@ class Table:
         return None if any(index.origin == "pk" for index in self.indexes) else key[0]
 
     def column(self, name: str) -> Column | None:
-        return next((column for column in self.columns if fold(column.name) == fold(name)), None)
+        """The column of that name, compared as SQLite compares names."""
+        return self._by_folded_name.get(fold(name))
 
 
 @dataclass
@@ -122,11 +135,15 @@ class Catalogue:
 
     def find_table(self, name: str) -> Table | None:
         """A table by its name as SQLite compares names."""
-        if name in self.tables:
-            return self.tables[name]
-        return next(
-            (table for table in self.tables.values() if fold(table.name) == fold(name)), None
-        )
+        return self.tables.get(name) or self._by_folded_name.get(fold(name))
+
+    @cached_property
+    def _by_folded_name(self) -> dict[str, Table]:
+        return {fold(name): table for name, table in self.tables.items()}
+
+
+# One statement is looked at many times: in a database, in a scratch copy of it, before and after a change.
+_parse = lru_cache(maxsize=4096)(parse)
 
 
 def read_catalogue(connection: sqlite3.Connection, ignore: Iterable[str] = ()) -> Catalogue:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +29,7 @@ class SQLiteNative(Native):
 
     has_schemas = False
 
-    def split_script(self, script: str) -> list[str]:
+    def split_script(self, script: str) -> Sequence[str]:
         return split_script(script)
 
     def join_script(self, objects: list[NativeObject]) -> str:

@@ -35,7 +35,7 @@ def columns(table: Table, _: Catalogue) -> list[dict[str, Any]]:
 
 
 def _column(column: Column, table: Table) -> dict[str, Any]:
-    written = table.statement.column(column.name)
+    written = table.written[column.name]
     alias = table.rowid_alias
     found: dict[str, Any] = {
         "name": column.name,
@@ -121,7 +121,7 @@ def _index(index: Index, table: Table) -> dict[str, Any]:
     names: list[str | None] = []
     for part in index.parts:
         column = None if part.column is None else table.column(part.column)
-        collation = column and (table.statement.column(column.name).collation or "BINARY")
+        collation = column and (table.written[column.name].collation or "BINARY")
         plain = collation and not part.descending and fold(part.collation) == fold(collation)
         names.append(column.name if column and plain else None)
     found: dict[str, Any] = {"name": index.name, "column_names": names, "unique": index.unique}

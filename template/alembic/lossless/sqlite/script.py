@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..native import NativeObject
 from .tokens import Kind, quote_name, significant, tokenize
 from .tokens import split_script as split
@@ -25,9 +27,10 @@ def join_script(objects: list[NativeObject]) -> str:
     )
 
 
-def split_script(script: str) -> list[str]:
+@lru_cache(maxsize=1)  # a script that is run in a proof is undone right afterwards
+def split_script(script: str) -> tuple[str, ...]:
     """The statements, without headings."""
-    return [without_heading(statement) for statement in split(script)]
+    return tuple(without_heading(statement) for statement in split(script))
 
 
 def heading(name: str) -> str:
@@ -37,6 +40,8 @@ def heading(name: str) -> str:
 
 def terminated(sql: str) -> str:
     """A statement with its semicolon, which must not fall into a comment."""
+    if "--" not in sql and "/*" not in sql:
+        return f"{sql};"
     last = tokenize(sql)[-1]
     if last.kind is Kind.COMMENT and last.text.startswith("--"):
         return f"{sql}\n;"
