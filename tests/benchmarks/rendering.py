@@ -49,7 +49,9 @@ def copier_alone(destination: Path) -> None:
 
 
 def render_only(destination: Path) -> None:
-    run(*COPIER, "copy", "--quiet", "--defaults", "--skip-tasks", checkout(destination), destination)
+    run(
+        *COPIER, "copy", "--quiet", "--defaults", "--skip-tasks", checkout(destination), destination
+    )
 
 
 def render_and_set_up(destination: Path) -> None:
@@ -91,7 +93,9 @@ def main() -> None:
     print(f"Copier with an empty template     {copier:6.2f} s")
     print(f"rendering without tasks           {render:6.2f} s   {render / copier:5.2f} times that")
     print(f"bare installation with {tool:<3}        {bare:6.2f} s")
-    print(f"rendering and set-up with {tool:<3}     {setup:6.2f} s   {setup / bare:5.2f} times that,")
+    print(
+        f"rendering and set-up with {tool:<3}     {setup:6.2f} s   {setup / bare:5.2f} times that,"
+    )
     print(f"                                            {setup - bare:+.2f} s")
 
 

@@ -11,6 +11,7 @@ import unicodedata
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from importlib import import_module
 from itertools import count
 from keyword import iskeyword
 from textwrap import indent
@@ -529,10 +530,9 @@ class SQLModels(ClassCorrections, SQLModelGenerator):
     """SQLModel classes."""
 
     def identifier(self, name: str) -> str:
-        from sqlmodel import SQLModel
-
+        base = import_module("sqlmodel").SQLModel  # not imported above: most projects have none
         # Pydantic's models have methods that a field must not hide, and no fields with an underscore in front.
-        found = identifier(name.strip().lstrip("_"), RESERVED_ATTRIBUTES.union(dir(SQLModel)))
+        found = identifier(name.strip().lstrip("_"), RESERVED_ATTRIBUTES.union(dir(base)))
         return f"field{found}" if found.startswith("_") else found
 
     def collect_imports(self, models: Iterable[Model]) -> None:
@@ -566,7 +566,7 @@ class SQLModels(ClassCorrections, SQLModelGenerator):
         native = {name: keywords.pop(name) for name in ("back_populates",) if name in keywords}
         if keywords:
             pairs = ", ".join(f"{name!r}: {value}" for name, value in keywords.items())
-            native["sa_relationship_kwargs"] = f"{{{pairs}}}"
+            native["sa_relationship_kwargs"] = "{" + pairs + "}"
         annotation = self.render_relationship_annotation(relationship)
         return f"{relationship.name}: {annotation} = {code.call('Relationship', [], native)}"
 

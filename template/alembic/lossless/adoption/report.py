@@ -86,7 +86,7 @@ def diagram(metadata: MetaData) -> list[str]:
         names[found] = f"t{number}"
     lines = ["erDiagram"]
     for found, name in names.items():
-        lines.append(f'    {name}["{quoted(found.name)}"] {{')
+        lines.append(f'    {name}["{quoted(found.name)}"] ' + "{")
         for column in found.columns:
             keys = [
                 key
@@ -108,7 +108,8 @@ def diagram(metadata: MetaData) -> list[str]:
         ):
             some = "o|" if any(column.nullable for column in key.columns) else "||"
             label = quoted(", ".join(column.name for column in key.columns))
-            lines.append(f'    {names[key.referred_table]} {some}--o{{ {name} : "{label}"')
+            many = some + "--o{"
+            lines.append(f'    {names[key.referred_table]} {many} {name} : "{label}"')
     return lines
 
 
