@@ -225,6 +225,23 @@ def test_rows_older_than_a_column_keep_what_its_default_said(tmp_path: Path) -> 
     assert query(path, "SELECT * FROM t") == [(1, "x", "old", None), (2, None, "new", 5)]
 
 
+def test_a_primary_key_can_be_dropped_and_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path, "CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (4, 'x'), (2, 'y')"
+    )
+    before = shape(path), row_hashes(path)
+    migrate(path, lambda op: op.drop_constraint("pk_t", "t", type_="primary"))
+    assert shape(path)["table t"]["columns"][0][4] == 0
+    migrate(path, lambda op: op.create_primary_key(None, "t", ["id"]))
+    assert (shape(path), row_hashes(path)) == before
+
+
+def test_a_key_that_is_there_already_keeps_what_a_revision_cannot_say(database: Path) -> None:
+    found = changed(database, lambda op: op.create_primary_key("pk_t", "t", ["id"]))
+    assert [line.split(":")[0] for line in found] == ["table t, names"]
+
+
 def test_the_counter_of_autoincrement_survives_a_rebuild(database: Path) -> None:
     migrate(database, in_batch(lambda b: b.alter_column("n", type_=sa.Integer())))
     fill(database, "INSERT INTO t (name, n) VALUES ('next', 50)")

@@ -27,7 +27,7 @@ from .dependents import (
     refuse_new_breakage,
 )
 from .edit import write_schema
-from .rebuild import affinity, column_changes_content, rebuild
+from .rebuild import TEMPORARY, affinity, column_changes_content, rebuild
 from .rows import (
     RowCheck,
     condition_check,
@@ -59,6 +59,7 @@ from .tokens import (
     same_name,
     significant,
     tokenize,
+    write_name,
 )
 from .usage import refuse_if_used
 
@@ -322,7 +323,7 @@ class TableChange:
         self._refuse_taken_name(added)
         self._refuse_unknown_columns(added)
         if isinstance(added, PrimaryKey):
-            self._replace_primary_key(definition)
+            self._set_primary_key(added, definition)
             return
         self.new = new
         if isinstance(added, Check):
@@ -343,16 +344,24 @@ class TableChange:
             for name in added.columns:
                 self.column(name)
 
-    def _replace_primary_key(self, definition: str) -> None:
+    def _set_primary_key(self, added: PrimaryKey, definition: str) -> None:
+        """Put a primary key in the place of the one that is there, as Alembic's batch mode does.
+
+        The same key under another name keeps what a revision cannot say: AUTOINCREMENT, DESC.
+        """
         present = self.new.primary_key
+        if present is not None and list(map(fold, present.columns)) == list(
+            map(fold, added.columns)
+        ):
+            if added.name is not None and present.name is None:
+                self.new = self.new.insert(present.start, f"CONSTRAINT {write_name(added.name)} ")
+            return
         if present is not None:
             self.new = self.new.without_constraint(present)
         self.new = self.new.with_table_constraint(definition)
         alias = self.new.rowid_alias
-        key = self.new.primary_key
-        assert key is not None
-        strict_about_null = key.columns if self.new.without_rowid else (alias,) if alias else ()
-        for name in strict_about_null:
+        never_null = added.columns if self.new.without_rowid else (alias,) if alias else ()
+        for name in never_null:
             if fold(name) in self.sources:
                 self.checks.append(null_check(self.new, name))
 
@@ -594,7 +603,8 @@ class TableChange:
 
     def _explain(self, error: sqlite3.IntegrityError) -> str:
         """Say which rows did not fit."""
-        problem = f"The rows of table {self.old.name} do not fit what is asked of it: {error}"
+        reason = str(error).replace(f"{TEMPORARY}{self.old.name}", self.old.name)
+        problem = f"The rows of table {self.old.name} do not fit what is asked of it: {reason}"
         for key in (self.new.primary_key, *self.new.uniques):
             if key is None or any(fold(name) not in self.sources for name in key.columns):
                 continue

@@ -20,6 +20,8 @@ from .rows import rowid_name
 from .statement import Check, Column, CreateTable, Generated, Span
 from .tokens import Kind, fold, quote_name, quote_string, same_name, significant, tokenize
 
+TEMPORARY = "_lossless_new_"  # what the new table is called before it takes the old one's name
+
 # Rows that are kept beside the table while it is rebuilt: where from, and which column says whose.
 _SIDE_TABLES = {"sqlite_sequence": "name", "sqlite_stat1": "tbl", "sqlite_stat4": "tbl"}
 
@@ -52,7 +54,7 @@ def rebuild(
         if fold(found.name) not in without_indexes
     ]
     triggers = database.of_table("trigger", old.name)
-    temporary = database.unused_name(f"_lossless_new_{old.name}")
+    temporary = database.unused_name(f"{TEMPORARY}{old.name}")
     database.note(f"Rebuild table {old.name}: a new one, the rows, then the new one for the old")
     saved = _save_side_rows(database, old.name)
     database.run(_create(database, new, temporary))
