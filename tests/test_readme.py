@@ -56,5 +56,5 @@ def test_the_first_command_makes_a_working_project_on_a_fresh_machine(
 
 def test_the_second_command_runs_every_test() -> None:
     """It is what runs this very test, so only its end is looked at here."""
-    assert commands()[1].endswith(".venv/bin/pytest")
+    assert commands()[1].endswith(".venv/bin/pytest -n auto")
     assert "pip install --quiet --group test" in commands()[1]
