@@ -582,6 +582,25 @@ def test_the_caller_s_connection_is_given_back_as_it_was(tmp_path: Path) -> None
     engine.dispose()
 
 
+def test_a_connection_of_another_environment_works_as_with_alembic_alone(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")
+    environment.revision("op.alter_column('t', 'x', nullable=False, new_column_name='y')")
+    (environment.folder / "env.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import context\nimport lossless.sqlite.impl\n"
+        f"engine = sa.create_engine('sqlite:///{environment.database}')\n"
+        "with engine.connect() as connection:\n"
+        "    context.configure(connection=connection)\n"
+        "    with context.begin_transaction():\n"
+        "        context.run_migrations()\n"
+        "engine.dispose()\n",
+        "utf-8",
+    )
+    environment.upgrade()
+    assert environment.heads() == ["r002"]
+    assert shape(environment.database)["table t"]["columns"][0][:3] == ("y", "integer", True)
+
+
 def test_a_rebuild_under_enforced_foreign_keys_is_refused(database: Path) -> None:
     from alembic.runtime.migration import MigrationContext
 

@@ -30,12 +30,15 @@ class LosslessSQLiteImpl(ComparingImpl):
 
     __dialect__ = "sqlite"
 
-    # True as soon as every BEGIN is our own: transactions.py.
     transactional_ddl = True
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.script = Script(self) if self.as_sql else None
+        if not self.as_sql and self.connection is not None:
+            # On a connection that transactions.py does not govern, the driver begins no transaction
+            # before DDL, and to rely on one would lose the row of the version table.
+            self.transactional_ddl = transactions_of(self.connection) is not None
 
     # -- the run
 

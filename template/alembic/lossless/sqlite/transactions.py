@@ -154,9 +154,17 @@ def transactions_of(connection: Connection) -> MigrationTransactions | None:
 
 
 def driver_connection(connection: Connection) -> sqlite3.Connection:
-    """Python's own connection below SQLAlchemy's."""
+    """Python's own connection below SQLAlchemy's.
+
+    Raises:
+        CommandError: it is another driver's.
+    """
     found = connection.connection.driver_connection
-    assert isinstance(found, sqlite3.Connection)
+    if not isinstance(found, sqlite3.Connection):
+        raise CommandError(
+            f"Migrations need Python's own sqlite3 driver, not {type(found).__module__}; "
+            "use a URL that begins with sqlite://"
+        )
     return found
 
 
