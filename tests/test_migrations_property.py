@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from migrating import migrate, script_of
 from sqlite_shape import differences, is_sound, row_hashes, shape
 
+pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "150"))
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nothing has to survive here
 

@@ -180,6 +180,26 @@ def test_nothing_is_different_but_what_was_asked(
     assert sorted(line.split(":")[0] for line in found) == [f"table t, {name}" for name in facets]
 
 
+def test_the_order_of_drops_in_a_batch_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (a, b, CONSTRAINT uq UNIQUE (a, b)); CREATE INDEX ix ON t (a, b)")
+
+    def drop(batch: Any) -> None:
+        batch.drop_column("b")
+        batch.drop_constraint("uq", type_="unique")
+        batch.drop_index("ix")
+
+    migrate(path, in_batch(drop))
+    assert query(path, "SELECT sql FROM sqlite_master") == [("CREATE TABLE t (a)",)]
+
+
+def test_a_virtual_table_is_not_altered(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE VIRTUAL TABLE f USING fts5 (a)")
+    message = refused(path, lambda op: op.alter_column("f", "a", nullable=True))
+    assert "it is a virtual table" in message
+
+
 def test_several_operations_in_one_batch_need_one_rebuild(database: Path) -> None:
     statements: list[str] = []
 

@@ -123,9 +123,12 @@ class Database(ABC):
         try:
             return parse(found.sql or "")
         except NotACreateTable as error:
+            reason = f"its statement cannot be read ({error})"
+            if (found.sql or "").upper().startswith("CREATE VIRTUAL"):
+                reason = "it is a virtual table: its module decides what it consists of"
             raise CommandError(
-                f"Table {name} is a virtual table: its module decides what it consists of. "
-                "Drop it and create it anew in the revision"
+                f"Table {name} cannot be changed, {reason}. Drop it and create it anew in the "
+                "revision"
             ) from error
 
     def _no_such_table(self, name: str) -> str:

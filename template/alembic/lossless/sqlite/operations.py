@@ -103,10 +103,34 @@ class TableOperations:
             CommandError: one of them is not possible; the message says why.
         """
         self._apply_overrides()
-        for name, arguments, options in operations:
-            getattr(self, name)(*arguments, **options)
+        waiting = list(operations)
+        while waiting:
+            operation = waiting.pop(0)
+            if operation[0] == "drop_column":
+                self._make_way(waiting)
+            self._run_one(operation)
         self._apply_reordering()
         self._apply()
+
+    def _run_one(self, operation: Operation) -> None:
+        name, arguments, options = operation
+        getattr(self, name)(*arguments, **options)
+
+    def _make_way(self, waiting: list[Operation]) -> None:
+        """Drop first what a later operation of the batch drops, and a column may be used by."""
+        for operation in list(waiting):
+            name, (dropped, *_) = operation[0], operation[1]
+            if name == "drop_constraint":
+                there = self._find(dropped) is not None
+            else:
+                there = name == "drop_index" and self._has_index(str(dropped.name))
+            if there:
+                waiting.remove(operation)
+                self._run_one(operation)
+
+    def _has_index(self, name: str) -> bool:
+        waiting = any(index.name == name for index, _ in self._new_indexes)
+        return not waiting and self.database.find("index", name) is not None
 
     def _apply(self) -> None:
         self.change.apply()
