@@ -323,8 +323,13 @@ class CreateTable:
     # -- editing -----------------------------------------------------------------------------------
 
     def replace(self, span: Span, text: str) -> CreateTable:
-        """Write `text` in the place of a piece of the statement."""
-        return parse(self.sql[: span.start] + text + self.sql[span.end :])
+        """Write `text` in the place of a piece of the statement, apart from what stands beside it."""
+        before, after = self.sql[: span.start], self.sql[span.end :]
+        if text and before[-1:] not in _APART and text[0] not in _APART:
+            text = f" {text}"
+        if text and after[:1] not in _APART and text[-1] not in _APART:
+            text = f"{text} "
+        return parse(before + text + after)
 
     def insert(self, offset: int, text: str) -> CreateTable:
         """Write `text` at an offset."""
@@ -443,6 +448,9 @@ class CreateTable:
 
     def _comma_between(self, start: int, end: int) -> int | None:
         return next((offset for offset in self.commas if start <= offset < end), None)
+
+
+_APART = tuple(" \t\n\r\f,();")  # characters that run together with nothing
 
 
 def _cut(sql: str, start: int, end: int) -> str:
