@@ -94,7 +94,7 @@ def test_everything_in_an_odd_statement_is_read() -> None:
         (lambda t: t.with_type("text name", "TEXT"), "VARCHAR ( 10 )", "TEXT"),
         (lambda t: t.with_type("b c", "INT"), "", " INT"),
         (lambda t: t.with_default("text name", None), "\n    DEFAULT 'it''s)'", ""),
-        (lambda t: t.with_default("b c", "2"), "DEFAULT(-1)", "DEFAULT 2"),
+        (lambda t: t.with_default("b c", "2"), "DEFAULT(-1)", "DEFAULT 2 "),
         (lambda t: t.with_default("d", "0"), "", " DEFAULT 0"),
         (lambda t: t.with_not_null("d", not_null=False), "\n  NOT NULL ON CONFLICT FAIL", ""),
         (lambda t: t.with_collation("text name", None), " COLLATE NOCASE", ""),

@@ -325,9 +325,9 @@ class CreateTable:
     def replace(self, span: Span, text: str) -> CreateTable:
         """Write `text` in the place of a piece of the statement, apart from what stands beside it."""
         before, after = self.sql[: span.start], self.sql[span.end :]
-        if text and before[-1:] not in _APART and text[0] not in _APART:
+        if text and before and before[-1] not in _APART and text[0] not in _APART:
             text = f" {text}"
-        if text and after[:1] not in _APART and text[-1] not in _APART:
+        if text and after and after[0] not in _APART and text[-1] not in _APART:
             text = f"{text} "
         return parse(before + text + after)
 
