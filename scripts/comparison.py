@@ -23,15 +23,15 @@ from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests"))
-sys.path.insert(0, str(REPOSITORY / "template" / "alembic"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "template" / "alembic"))
 import rendering
 from adopting import adopt, load, try_out
 from lossless.native import differences
 from lossless.sqlite.catalogue import read_catalogue
 from lossless.sqlite.schema import describe
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 STEPS = {
     "generated": "models are generated",
     "imported": "models import and map",

@@ -168,7 +168,7 @@ def test_the_baseline_can_be_written_as_sql(project: Path, database: Path, tmp_p
     adopt(project, f"sqlite:///{database}")
     script = rendering.python("alembic", "upgrade", "head", "--sql", cwd=project)
     script = "".join(
-        line for line in script.splitlines(keepends=True) if not line.startswith("INFO")
+        line for line in script.splitlines(keepends=True) if not line.startswith(("INFO", "."))
     )
     with (
         closing(sqlite3.connect(tmp_path / "new.db")) as new,
@@ -419,6 +419,56 @@ def test_a_virtual_table_whose_module_is_missing_is_named_and_kept(
     run(project, "alembic", "-x", "url=sqlite:///new.db", "upgrade", "head")
     with closing(sqlite3.connect(project / "new.db")) as connection:
         assert (statement,) in connection.execute("SELECT sql FROM sqlite_schema").fetchall()
+
+
+def test_what_cannot_be_proved_the_same_is_put_aside(project: Path, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        # A view of bytes that are no text: nothing can run that statement again.
+        connection.execute(
+            "INSERT INTO sqlite_schema VALUES ('view', 'bad', 'bad', 0, CAST(x'435245415445205649455720626164204153"
+            "2053454c4543542027ff2720' AS TEXT))"
+        )
+        connection.commit()
+    before, stored = rendering.files(project), snapshot(database)
+    printed = adopt(project, f"sqlite:///{database}", status=2)
+    assert "Not proved" in printed
+    assert "Traceback" not in printed
+    after = rendering.files(project)
+    assert {name for name in after if "not-proved" not in name} == set(before)
+    assert snapshot(database) == stored
+    assert "class Album" in (project / "not-proved" / "models.py.txt").read_text()
+
+
+def test_types_of_this_database_only_are_migrated_by_their_declaration(
+    project: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "odd.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY, b MONEY(3), c TEXT DEFAULT ':x %')"
+        )
+        before = connection.execute("SELECT sql FROM sqlite_schema").fetchall()
+    adopt(project, f"sqlite:///{database}")
+    text = models(project).read_text()
+    models(project).write_text(
+        "".join(
+            line for line in text.splitlines(keepends=True) if not re.match(r"    [bc]: ", line)
+        )
+    )
+    run(project, "alembic", "revision", "--autogenerate", "-m", "fewer")
+    run(project, "alembic", "upgrade", "head")
+    run(project, "alembic", "downgrade", "-1")
+    models(project).write_text(text)
+    run(project, "alembic", "stamp", "head")
+    run(project, "alembic", "check")
+    run(project, "ruff", "check")
+    with closing(sqlite3.connect(database)) as connection:
+        assert len(
+            connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'a'").fetchall()
+        ) == len(before)
+        columns = {row[1:3] for row in connection.execute("PRAGMA table_info(a)")}
+        assert columns == {("id", "INTEGER"), ("b", "MONEY(3)"), ("c", "TEXT")}
 
 
 # -- small parts --------------------------------------------------------------------------------------------------------

@@ -12,10 +12,21 @@ from adopting import GENERATORS, SCHEMAS, adopt, load, try_out
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "script" in metafunc.fixturenames:
-        folder = metafunc.config.getoption("--databases")
-        scripts = [*SCHEMAS, *(sorted(folder.glob("*.sql")) if folder else [])]
-        metafunc.parametrize("script", scripts, ids=[path.stem for path in scripts])
+    if "script" not in metafunc.fixturenames:
+        return
+    folder = metafunc.config.getoption("--databases")
+    given = sorted(folder.glob("*.sql")) if folder else []
+    everywhere = "life_goes_on" in metafunc.function.__name__
+    cases = [(script, generator) for script in SCHEMAS for generator in GENERATORS if everywhere]
+    cases += [(script, "declarative") for script in given if everywhere]
+    cases += [
+        (script, generator) for script in given for generator in GENERATORS[1:] if not everywhere
+    ]
+    metafunc.parametrize(
+        ("script", "generator"),
+        cases,
+        ids=[f"{script.stem}-{generator}" for script, generator in cases],
+    )
 
 
 @pytest.fixture(scope="session")
@@ -29,24 +40,29 @@ def adoptable(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_database_is_adopted_and_life_goes_on(
-    script: Path, adoptable: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+    script: Path,
+    generator: str,
+    adoptable: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     project = Path(shutil.copytree(adoptable, tmp_path / "project"))
     original = load(script, tmp_path / "original.db")
     adopted = Path(shutil.copyfile(original, tmp_path / "adopted.db"))
     work = tmp_path / "work"
     work.mkdir()
-    printed = adopt(project, f"sqlite:///{adopted}", "--report", work / "report.md")
+    arguments = ("--generator", generator, "--report", work / "report.md")
+    printed = adopt(project, f"sqlite:///{adopted}", *arguments)
     problems = try_out(project, original, adopted, work)
     counts = " ".join(printed.split("Look", 1)[1].splitlines()[0].split())
     record_property(
-        "adoption", f"{script.stem:<28}{'proved' if not problems else 'FAILED':<8}{counts}"
+        "adoption",
+        f"{script.stem:<28}{generator:<13}{'proved' if not problems else 'FAILED':<8}{counts}",
     )
     assert not problems, "\n".join(problems)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("generator", [name for name in GENERATORS if name != "declarative"])
 def test_every_generator_adopts_it(
     generator: str, script: Path, adoptable: Path, tmp_path: Path
 ) -> None:

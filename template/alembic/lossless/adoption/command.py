@@ -120,6 +120,7 @@ class Adoption:
         self.project = project
         self.options = options
         self.progress = progress
+        self.rows_read = 0
         self.revision: str | None = (
             None  # the baseline's; None when the project has revisions already
         )
@@ -232,6 +233,10 @@ class Adoption:
                 "Write models, autogenerate a revision and migrate it instead."
             )
         self.report.notes += source.notes
+        if self.options.generator == "sqlmodels" and not self.project.depends_on("sqlmodel"):
+            self.report.notes.append(
+                "pyproject.toml does not name sqlmodel, which the models need: poetry add sqlmodel"
+            )
         self.version_table = self.choose_version_table(source)
 
     def choose_version_table(self, source: Source) -> str:
@@ -313,9 +318,12 @@ class Adoption:
             name = f"src/{self.project.package}/models.py"
             path = self.work / "models.py"
             path.write_bytes(models.format_source(text, name, self.project.root).encode("utf-8"))
-            described = models.load(path)
-            self.progress.result = f"{len(described.tables)} tables, {self.options.generator}"
-        return described
+            self.progress.result = f"{len(metadata.tables)} tables, {self.options.generator}"
+            try:
+                return models.load(path)
+            except Exception as error:  # whatever is wrong with them, the report says it
+                self.report.failures.append(f"the models cannot be imported: {error}")
+                return metadata
 
     def write_baseline(self, source: Source) -> None:
         with self.progress.phase("Baseline"):
@@ -324,39 +332,53 @@ class Adoption:
             self.progress.result = f"revision {self.revision}, {len(source.objects)} statements"
 
     def prove(self, source: Source, metadata: MetaData) -> None:
-        from . import proof
-
         versions = self.work / "versions" if self.revision else self.project.versions
         with self.progress.phase("Prove"):
-            with self.native.scratch() as scratch:
-                proof.run_revisions(scratch, versions, "heads")
-                with scratch.connect() as connection:
-                    found = differences(source.schema, self.native.schema(connection))
-                    self.report.failures += [
-                        f"the baseline builds another schema: {line}" for line in found
-                    ]
-                    found = proof.compare_models(connection, metadata)
-                    self.report.failures += [f"`alembic check` finds: {line}" for line in found]
-                    self.report.notes += self.native.missing(connection)
-                proof.run_revisions(scratch, versions, "base")
-                with scratch.connect() as connection:
-                    left = self.native.schema(connection)
-                    self.report.failures += [
-                        f"downgrading the baseline leaves {kind} {name}" for kind, name in left
-                    ]
-            with self.native.scratch() as scratch:
-                try:
-                    metadata.create_all(scratch)
-                except DBAPIError as error:
-                    self.report.notes.append(
-                        f"the models alone cannot create the tables: {error.orig}"
-                    )
-                with scratch.connect() as connection:
-                    self.tell_apart(source, self.native.schema(connection))
-            rows, failures = proof.read_rows(source, metadata)
-            self.report.notes += failures
-            self.progress.result = f"schemas are {'the same' if not self.report.failures else 'not the same'}, {rows} rows read"
+            try:
+                self.prove_baseline(source, metadata, versions)
+            except (DBAPIError, UnicodeError) as error:
+                cause = error.orig if isinstance(error, DBAPIError) else error
+                self.report.failures.append(f"the baseline cannot be run: {cause}")
+            if not self.report.failures:
+                self.prove_models(source, metadata)
+            same = "not the same" if self.report.failures else "the same"
+            self.progress.result = f"schemas are {same}, {self.rows_read} rows read"
         self.state = source.state
+
+    def prove_baseline(self, source: Source, metadata: MetaData, versions: Path) -> None:
+        """The baseline builds the same schema, the models describe it, and undone it leaves nothing."""
+        from . import proof
+
+        with self.native.scratch() as scratch:
+            proof.run_revisions(scratch, versions, "heads")
+            with scratch.connect() as connection:
+                found = differences(source.schema, self.native.schema(connection))
+                self.report.failures += [
+                    f"the baseline builds another schema: {line}" for line in found
+                ]
+                found = [] if self.report.failures else proof.compare_models(connection, metadata)
+                self.report.failures += [f"`alembic check` finds: {line}" for line in found]
+                self.report.notes += self.native.missing(connection)
+            proof.run_revisions(scratch, versions, "base")
+            with scratch.connect() as connection:
+                left = self.native.schema(connection)
+                self.report.failures += [
+                    f"downgrading the baseline leaves {kind} {name}" for kind, name in left
+                ]
+
+    def prove_models(self, source: Source, metadata: MetaData) -> None:
+        """See what the models say by themselves, and that they read what is stored."""
+        from . import proof
+
+        with self.native.scratch() as scratch:
+            try:
+                metadata.create_all(scratch)
+            except DBAPIError as error:
+                self.report.notes.append(f"the models alone cannot create the tables: {error.orig}")
+            with scratch.connect() as connection:
+                self.tell_apart(source, self.native.schema(connection))
+        self.rows_read, failures = proof.read_rows(source, metadata)
+        self.report.notes += failures
 
     def tell_apart(self, source: Source, built: Schema) -> None:
         """What the models say by themselves, and what only the baseline does."""
@@ -408,7 +430,7 @@ class Adoption:
         """Keep what could not be proved where a person can look at it and nothing uses it."""
         folder = self.project.root / "not-proved"
         folder.mkdir(exist_ok=True)
-        for path in (self.work / "models.py", *(self.work / "versions").glob("*")):
+        for path in (self.work / "models.py", *(self.work / "versions").glob("*_baseline.*")):
             # Not as Python files: they belong to nothing yet.
             (folder / f"{path.name}.txt").write_bytes(path.read_bytes())
 
@@ -420,7 +442,7 @@ class Adoption:
             changes.keep[project.models] = free_name(project.models.with_suffix(".py.bak"))
         if self.revision is None:
             return changes
-        for path in sorted((self.work / "versions").glob("*.*")):
+        for path in sorted((self.work / "versions").glob("*_baseline.*")):
             changes.write[project.versions / path.name] = path.read_bytes()
         changes.remove = project.untouched_example()
         changes.merge(self.address_changes())

@@ -109,6 +109,14 @@ class Project:
         """Revision files, the untouched example not among them."""
         return [path for path in sorted(self.versions.glob("*.py")) if not self.is_untouched(path)]
 
+    def depends_on(self, package: str) -> bool:
+        """Whether pyproject.toml names a package."""
+        path = self.root / "pyproject.toml"
+        return (
+            path.exists()
+            and re.search(rf"\b{package}\b", path.read_text(encoding="utf-8")) is not None
+        )
+
     def untouched_example(self) -> list[Path]:
         """What is left of the example that a new project brings, as it came."""
         found = [self.root / "tests" / "test_item.py", *self.versions.glob("*.py")]

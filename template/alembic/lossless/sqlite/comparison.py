@@ -6,13 +6,16 @@ Alembic compares what both sides would declare. Here that is done in full, since
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl
-from sqlalchemy import Column, Dialect, ForeignKey, ForeignKeyConstraint, Index
+from sqlalchemy import ClauseElement, Column, Dialect, ForeignKey, ForeignKeyConstraint, Index
 from sqlalchemy.schema import CreateIndex
+from sqlalchemy.types import TypeEngine
 
+from ..literal import escape
 from .reflection import CatalogueInspector
 from .tokens import fold, significant, tokenize
 from .types import declaration
@@ -46,6 +49,23 @@ class ComparingImpl(SQLiteImpl):
             for key in list(keys):
                 if any(has_dotted_target(element) for element in key.elements):
                     keys.discard(key)
+
+    def render_type(
+        self, type_obj: TypeEngine[Any], autogen_context: AutogenContext
+    ) -> str | Literal[False]:
+        """Write a type that only this database declares by its declaration: a revision must not need the models."""
+        declared = getattr(type_obj, "declaration", None)
+        if declared is None:
+            return False
+        autogen_context.imports.add("from lossless.sqlite.types import DeclaredType")
+        collation = getattr(type_obj, "collation", None)
+        return f"DeclaredType({declared!r}{f', {collation!r}' if collation else ''})"
+
+    def render_ddl_sql_expr(
+        self, expr: ClauseElement, is_server_default: bool = False, **kw: Any
+    ) -> str:
+        """Write SQL for `text()`, to which a colon would be the start of a parameter."""
+        return escape(super().render_ddl_sql_expr(expr, is_server_default, **kw))
 
     def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:
         stored, wanted = (
