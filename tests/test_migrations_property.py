@@ -61,7 +61,7 @@ def schemas(draw: st.DrawFn) -> Made:
     table = draw(st.sampled_from(["t", 'odd "table', "order", "Tüte"]))
     names = draw(st.lists(st.sampled_from(NAMES), min_size=3, max_size=6, unique_by=str.lower))
     key, *rest = names
-    spaces = st.sampled_from([" ", "\n  ", " /* , ( */ ", " -- ' ), \n "])
+    spaces = st.sampled_from([" ", "\n  ", " /* , ( */ ", " -- ' ), \n ", "/**/"])
     columns: list[str] = []
     kinds: dict[str, str] = {}
     defaults: dict[str, str | None] = {}

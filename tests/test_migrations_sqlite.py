@@ -451,7 +451,9 @@ def test_arguments_of_batch_alter_table_mean_what_alembic_documents(tmp_path: Pa
     migrate(path, in_batch(lambda b: None, recreate="always", table_kwargs=counted))
     assert shape(path)["table t"]["autoincrement"]
 
-    message = refused(path, in_batch(lambda b: b.drop_column("a"), recreate="never"))
+    message = refused(
+        path, in_batch(lambda b: b.alter_column("b", type_=sa.Text()), recreate="never")
+    )
     assert "recreate='never' forbids" in message
 
 

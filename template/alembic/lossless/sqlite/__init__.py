@@ -15,7 +15,7 @@ What a migration does:
     change.py        what they make of one table, and the least invasive way to get there
     edit.py          the way of editing the schema; stored.py says when a default may be edited
     rebuild.py       the way of making the table anew
-    rename.py        the way of SQLite's own ALTER TABLE
+    rename.py, drop.py   the ways of SQLite's own ALTER TABLE
     rows.py          questions to the rows before a constraint is put on them
     dependents.py, usage.py   views, triggers and indexes that rely on a table or a column
     database.py      the database that all of these ask and change

@@ -6,7 +6,8 @@ will do:
 
   1. ALTER TABLE ADD COLUMN, for new columns at the end that SQLite takes there;
   2. an edit of the schema, where nothing that is stored would have to change;
-  3. a rebuild of the table.
+  3. ALTER TABLE DROP COLUMN;
+  4. a rebuild of the table.
 
 Knows tables as text and as `CreateTable`; knows nothing of SQLAlchemy or Alembic operations.
 """
@@ -26,6 +27,7 @@ from .dependents import (
     refuse_if_indexed_by_content,
     refuse_new_breakage,
 )
+from .drop import can_be_dropped, drop_columns
 from .edit import write_schema
 from .rebuild import TEMPORARY, affinity, column_changes_content, rebuild
 from .rows import (
@@ -500,6 +502,10 @@ class TableChange:
             possible = kept is not None and (kept.sql == self.old.sql or editable)
             if kept is not None and possible and self._only_the_schema_differs(kept):
                 self._edit_and_append(kept, added)
+                return
+            if can_be_dropped(self.database, self.old, self.new) and drop_columns(
+                self.database, self.old, self.new
+            ):
                 return
         if self.never_rebuild:
             raise CommandError(
