@@ -183,8 +183,9 @@ def objects(catalogue: Catalogue) -> list[NativeObject]:
 def dangling_keys(catalogue: Catalogue) -> list[str]:
     """Foreign keys that lead nowhere, which SQLAlchemy cannot express and SQLite minds only when rows change."""
     return [
-        f"foreign key {table.name!r} ({', '.join(key.columns)}) refers to {key.table!r} "
-        f"({', '.join(key.target_columns)}), which is not there: it is in the baseline only"
+        f"foreign key {table.name!r} ({', '.join(key.columns)}) refers to {key.table!r}"
+        f"{f' ({joined})' if (joined := ', '.join(key.target_columns)) else ''}, "
+        "which is not there or which SQLAlchemy cannot name: it is in the baseline only"
         for table in catalogue.tables.values()
         for key in table.statement.foreign_keys
         if foreign_key_target(key, catalogue) is None

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
+from sqlalchemy import schema
 from sqlalchemy.engine import Inspector
 from sqlalchemy.engine.reflection import ObjectKind, ObjectScope
 from sqlalchemy.schema import DefaultClause
@@ -20,6 +21,9 @@ from .catalogue import Catalogue, Column, Index, Table, read_catalogue
 from .statement import ForeignKey
 from .tokens import Token, fold, significant, tokenize
 from .types import reflected_type
+
+# SQLAlchemy can tell a dot in a table's name from the one behind a schema's name since 2.1.
+DOTTED_NAMES = hasattr(schema, "ForeignKeyTarget")
 
 
 def is_version_table(table: Table) -> bool:
@@ -99,12 +103,12 @@ def foreign_keys(table: Table, catalogue: Catalogue) -> list[dict[str, Any]]:
 
 
 def foreign_key_target(key: ForeignKey, catalogue: Catalogue) -> tuple[Table, list[str]] | None:
-    """The table and columns that a foreign key leads to; None if there are no such columns.
+    """The table and columns that a foreign key leads to; None if there are none that SQLAlchemy can name.
 
     SQLite allows that ("SQLite Foreign Key Support", section 3: it is an error only when rows change).
     """
     target = catalogue.find_table(key.table)
-    if target is None:
+    if target is None or ("." in f"{target.name}{key.target_columns}" and not DOTTED_NAMES):
         return None
     names = list(key.target_columns) or [column.name for column in target.primary_key]
     found = [column.name for name in names if (column := target.column(name)) is not None]

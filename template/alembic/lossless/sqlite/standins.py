@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .catalogue import Catalogue
 from .script import created_name
-from .tokens import fold, quote_name, significant, tokenize
+from .tokens import Kind, fold, quote_name, significant, tokenize
 
 MISSING = re.compile(
     r"(?:no such|unknown) (function|collation sequence): (.+?)(?:\(\))?", re.DOTALL
@@ -143,4 +143,14 @@ def probes(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
         yield f"view {view.name!r}", f"SELECT * FROM main.{quote_name(view.name)}"
         for trigger in catalogue.triggers.values():
             if fold(trigger.table) == fold(view.name):
-                yield f"trigger {trigger.name!r}", f"DELETE FROM main.{quote_name(view.name)}"
+                name, event = quote_name(view.name), event_of(trigger.sql)
+                if event == "INSERT":
+                    yield f"trigger {trigger.name!r}", f"INSERT INTO main.{name} DEFAULT VALUES"
+                elif event == "DELETE":
+                    yield f"trigger {trigger.name!r}", f"DELETE FROM main.{name}"
+
+
+def event_of(trigger: str) -> str:
+    """INSERT, UPDATE or DELETE: what makes a trigger run. The three words can be nobody's name without quotes."""
+    words = (token.word for token in tokenize(trigger) if token.kind is Kind.WORD)
+    return next(word for word in words if word in ("INSERT", "UPDATE", "DELETE"))
