@@ -471,6 +471,43 @@ def test_types_of_this_database_only_are_migrated_by_their_declaration(
         assert columns == {("id", "INTEGER"), ("b", "MONEY(3)"), ("c", "TEXT")}
 
 
+def test_a_value_that_does_not_fit_is_found_among_many_rows(project: Path, tmp_path: Path) -> None:
+    database = tmp_path / "many.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE a (id INTEGER PRIMARY KEY, good DATETIME, bad DATETIME)")
+        days = [
+            ("2020-01-02 03:04:05", "2020-01-02 03:04:05" if n < 4999 else "yesterday")
+            for n in range(5000)
+        ]
+        connection.executemany("INSERT INTO a (good, bad) VALUES (?, ?)", days)
+        connection.commit()
+    assert "a.bad holds values that are no DATETIME" in adopt(project, f"sqlite:///{database}")
+    text = models(project).read_text()
+    assert "good: Mapped[datetime.datetime | None]" in text
+    assert "bad: Mapped[Any]" in text
+
+
+def test_a_thousand_columns_are_adopted(project: Path, tmp_path: Path) -> None:
+    database = tmp_path / "wide.db"
+    with closing(sqlite3.connect(database)) as connection:
+        columns = ", ".join(
+            f"c{number} VARCHAR({number}) DEFAULT '{number}'" for number in range(1, 1001)
+        )
+        connection.execute(f"CREATE TABLE wide (id INTEGER PRIMARY KEY, {columns})")
+    adopt(project, f"sqlite:///{database}", "--schemas", "main")
+    run(project, "alembic", "check")
+
+
+def test_a_report_that_cannot_be_written_stops_before_anything_else(
+    project: Path, database: Path
+) -> None:
+    before = snapshot(database)
+    assert "cannot be written" in adopt(
+        project, f"sqlite:///{database}", "--report", "no/such/r.md", status=1
+    )
+    assert snapshot(database) == before
+
+
 # -- small parts --------------------------------------------------------------------------------------------------------
 
 

@@ -49,7 +49,7 @@ class Source:
 class Native(ABC):
     """One engine's own SQL."""
 
-    has_schemas = True  # whether a database falls into schemas
+    default_schema = ""  # the one whose tables are named without it
 
     # -- a baseline's script ------------------------------------------------------------------------------------------
 
@@ -82,6 +82,14 @@ class Native(ABC):
         Raises:
             CommandError: it is not there, cannot be read, or holds nothing.
         """
+
+    @abstractmethod
+    def schemas(self, source: Source) -> set[str]:
+        """The names of the schemas that a database falls into."""
+
+    def reflected_schemas(self, given: list[str]) -> list[str | None]:
+        """Schemas as SQLAlchemy calls them: the default one has no name."""
+        return [None if name == self.default_schema else name for name in given] or [None]
 
     @abstractmethod
     def rows(

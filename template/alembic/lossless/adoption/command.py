@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from io import TextIOWrapper
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +65,9 @@ def main(root: Path, package: str, generator: str, arguments: Sequence[str] | No
         The exit status.
     """
     options = parse(generator, arguments)
+    for stream in (sys.stdout, sys.stderr):  # names of any script, on a terminal of any kind
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Models of hundreds of tables are many objects that stay: looking for garbage among them again and again is in vain.
     gc.set_threshold(100_000, 50, 50)
     try:
@@ -147,7 +151,8 @@ class Adoption:
                 self.prove(source, metadata)
             self.finish()
         if self.options.report is not None:
-            self.options.report.write_text(self.report.markdown(metadata), encoding="utf-8")
+            text = self.report.markdown(metadata)
+            self.options.report.write_text(text, encoding="utf-8", errors="backslashreplace")
         self.progress.note(self.report.text())
         self.progress.note(self.last_words())
         return NOT_PROVED if self.report.failures else ADOPTED
@@ -164,6 +169,9 @@ class Adoption:
             raise CommandError(
                 f"{self.project.models.parent} is not there: is {self.project.root} the project's folder?"
             )
+        report = self.options.report
+        if report is not None and (report.is_dir() or not report.absolute().parent.is_dir()):
+            raise CommandError(f"The report cannot be written to {report}: is there such a folder?")
         if self.options.generator == "sqlmodels" and find_spec("sqlmodel") is None:
             raise CommandError(
                 "SQLModel classes need the package sqlmodel: `poetry add sqlmodel`, or add it to pyproject.toml "
@@ -220,8 +228,10 @@ class Adoption:
     # -- the steps ----------------------------------------------------------------------------------------------------
 
     def look(self, source: Source) -> None:
-        if self.options.schemas and not self.native.has_schemas:
-            raise CommandError("This engine's databases have no schemas; leave --schemas out.")
+        if set(self.options.schemas) - self.native.schemas(source):
+            raise CommandError(
+                f"There is no schema {', '.join(self.options.schemas)} in this database."
+            )
         with self.progress.phase("Look"):
             counts = Counter(found.kind for found in source.objects)
             self.progress.result = ", ".join(
@@ -311,7 +321,7 @@ class Adoption:
         from . import models
 
         with self.progress.phase("Models"):
-            metadata = models.reflect(source, self.options.schemas or [None])
+            metadata = models.reflect(source, self.native.reflected_schemas(self.options.schemas))
             tables = self.progress.counted(metadata.tables.values(), len(metadata.tables))
             self.report.notes += models.choose_types(tables, source, self.native)
             text = models.generate(metadata, source, self.options.generator)

@@ -27,7 +27,7 @@ from .tokens import quote_name
 class SQLiteNative(Native):
     """SQLite."""
 
-    has_schemas = False
+    default_schema = "main"
 
     def split_script(self, script: str) -> Sequence[str]:
         return split_script(script)
@@ -70,8 +70,16 @@ class SQLiteNative(Native):
             }
             adopted = without(catalogue, set(versions))
             yield Source(
-                engine, objects(adopted), describe(adopted), versions, state, dangling_keys(adopted)
+                engine,
+                objects(adopted),
+                describe(adopted),
+                versions,
+                state,
+                other_encoding(adopted) + dangling_keys(adopted),
             )
+
+    def schemas(self, source: Source) -> set[str]:
+        return {self.default_schema}
 
     def rows(
         self, source: Source, table: str, columns: list[str], limit: int | None
@@ -177,6 +185,15 @@ def objects(catalogue: Catalogue) -> list[NativeObject]:
     names = {"virtual": "virtual table"}
     return settings + [
         NativeObject(names.get(entry.kind, entry.kind), entry.name, entry.sql) for entry in found
+    ]
+
+
+def other_encoding(catalogue: Catalogue) -> list[str]:
+    """That text is not stored as UTF-8, which only a new file could be told."""
+    if catalogue.encoding == "UTF-8":
+        return []
+    return [
+        f"text is stored as {catalogue.encoding}; a database that the baseline builds stores it as UTF-8"
     ]
 
 
