@@ -11,5 +11,8 @@ Nothing here is needed when the application runs: its wheel holds `src/` only.
     autogenerate.py  what `alembic revision --autogenerate` writes
     renames.py       a column under another name, or another column
     naming.py        names for constraints that have none
+    baseline.py      what a baseline revision runs
+    native.py        an engine's own SQL, for baselines and adoption, behind one interface
+    literal.py       SQL from a database as a literal for SQLAlchemy
     adoption/        the steps of `python alembic/adopt.py`
 """

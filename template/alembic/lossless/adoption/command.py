@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,8 +141,9 @@ class Adoption:
         self.progress.note(f"Adopting {self.report.database}")
         with tempfile.TemporaryDirectory(prefix="adopt-") as folder:
             self.work = Path(folder)
+            began = time.perf_counter()
             with self.native.look(self.url) as source:
-                self.look(source)
+                self.look(source, began)
                 if self.project.revisions() and not self.revisit(source):
                     return ADOPTED
                 self.check_owner()
@@ -227,12 +229,12 @@ class Adoption:
 
     # -- the steps ----------------------------------------------------------------------------------------------------
 
-    def look(self, source: Source) -> None:
+    def look(self, source: Source, began: float) -> None:
         if set(self.options.schemas) - self.native.schemas(source):
             raise CommandError(
                 f"There is no schema {', '.join(self.options.schemas)} in this database."
             )
-        with self.progress.phase("Look"):
+        with self.progress.phase("Look", began):
             counts = Counter(found.kind for found in source.objects)
             self.progress.result = ", ".join(
                 f"{number} {plural(kind, number)}" for kind, number in counts.items()

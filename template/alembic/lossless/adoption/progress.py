@@ -18,13 +18,19 @@ class Progress:
         self.stream = stream or sys.stdout
         self.step = ""
         self.result = ""
-        self.began = time.perf_counter()
 
     @contextmanager
-    def phase(self, step: str) -> Iterator[None]:
-        """A step; set `result` in the block to say what came out of it."""
+    def phase(self, step: str, began: float | None = None) -> Iterator[None]:
+        """A step; set `result` in the block to say what came out of it.
+
+        Args:
+            step: its name.
+            began: when it began (`time.perf_counter`), if before the block.
+        """
         self.step, self.result = step, ""
-        began = time.perf_counter()
+        began = time.perf_counter() if began is None else began
+        if self.stream.isatty():
+            print(f"{step:<12}...", end="", file=self.stream, flush=True)
         yield
         self._clear()
         seconds = f"{time.perf_counter() - began:.1f} s"
