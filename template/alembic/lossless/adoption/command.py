@@ -323,19 +323,26 @@ class Adoption:
         from . import models
 
         with self.progress.phase("Models"):
-            metadata = models.reflect(source, self.native.reflected_schemas(self.options.schemas))
-            tables = self.progress.counted(metadata.tables.values(), len(metadata.tables))
-            self.report.notes += models.choose_types(tables, source, self.native)
-            text = models.generate(metadata, source, self.options.generator)
+            schemas = self.native.reflected_schemas(self.options.schemas)
+            text, count = self.generate(source, schemas)
             name = f"src/{self.project.package}/models.py"
             path = self.work / "models.py"
             path.write_bytes(models.format_source(text, name, self.project.root).encode("utf-8"))
-            self.progress.result = f"{len(metadata.tables)} tables, {self.options.generator}"
+            self.progress.result = f"{count} tables, {self.options.generator}"
             try:
                 return models.load(path)
             except Exception as error:  # whatever is wrong with them, the report says it
                 self.report.failures.append(f"the models cannot be imported: {error}")
-                return metadata
+                return models.reflect(source, schemas)
+
+    def generate(self, source: Source, schemas: list[str | None]) -> tuple[str, int]:
+        """The source of models.py, and for how many tables; what it is made from is let go."""
+        from . import models
+
+        metadata = models.reflect(source, schemas)
+        tables = self.progress.counted(metadata.tables.values(), len(metadata.tables))
+        self.report.notes += models.choose_types(tables, source, self.native)
+        return models.generate(metadata, source, self.options.generator), len(metadata.tables)
 
     def write_baseline(self, source: Source) -> None:
         with self.progress.phase("Baseline"):

@@ -132,6 +132,7 @@ def load(path: Path) -> MetaData:
     Returns:
         What it describes; the classes are let go, they take more memory than all the rest.
     """
+    gc.collect()
     spec = importlib.util.spec_from_file_location("adopted_models", path)
     assert spec is not None
     assert spec.loader is not None
