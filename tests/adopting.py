@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -15,8 +14,6 @@ import rendering
 TESTS = Path(__file__).parent
 SCHEMAS = sorted((TESTS / "schemas").glob("*.sql"))
 GENERATORS = ("declarative", "dataclasses", "tables", "sqlmodels")
-# Not the schema's business: who keeps a revision where.
-VERSION_TABLES = re.compile(r"alembic_version\w*")
 
 
 def load(script: Path, database: Path) -> Path:
