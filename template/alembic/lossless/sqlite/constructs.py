@@ -34,14 +34,16 @@ def column_definition(dialect: Dialect, column: Column[Any], **options: Any) -> 
         column: attached to a table.
         options: Alembic's `inline_references` and `inline_primary_key`.
     """
-    compiler = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    make_compiler: Any = dialect.ddl_compiler  # SQLAlchemy 2.0 and 2.1 type it differently
+    compiler = make_compiler(dialect, None)
     text = base.add_column(compiler, column, **options)
     return text.removeprefix("ADD COLUMN ").strip()
 
 
 def constraint_definition(dialect: Dialect, constraint: Constraint) -> str:
     """A constraint as it stands at the end of CREATE TABLE; empty if SQLite has nothing for it."""
-    compiler = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    make_compiler: Any = dialect.ddl_compiler  # SQLAlchemy 2.0 and 2.1 type it differently
+    compiler = make_compiler(dialect, None)
     return str(compiler.process(constraint) or "").strip()
 
 
@@ -101,5 +103,6 @@ def _column(
 
 def _table(dialect: Dialect, column: Column[Any]) -> statement.CreateTable:
     Table("t", MetaData(), column)
-    compiler = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    make_compiler: Any = dialect.ddl_compiler  # SQLAlchemy 2.0 and 2.1 type it differently
+    compiler = make_compiler(dialect, None)
     return statement.parse(f"CREATE TABLE t ({compiler.get_column_specification(column)})")
