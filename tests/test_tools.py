@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,10 +24,13 @@ def interpreter(version: str) -> str:
     """A Python of this version; the test is skipped if the machine has none."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
         return sys.executable
-    found = shutil.which(f"python{version}")
-    if found is None:
-        pytest.skip(f"no python{version} on the PATH: `uv python install {version}` brings it")
-    return found
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    installed = sorted(pyenv.glob(f"{version}.*/bin/python{version}"))
+    for found in (shutil.which(f"python{version}"), *installed):
+        # pyenv's own `python3.x` on the PATH may stand for a version that is switched off.
+        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
+            return str(found)
+    pytest.skip(f"no python{version} on the PATH: `uv python install {version}` brings it")
 
 
 @pytest.mark.slow
