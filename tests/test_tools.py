@@ -117,6 +117,22 @@ def test_a_project_works_on_every_python(project: Path, tmp_path: Path, version:
     assert "No new upgrade operations detected." in tool("alembic", "check")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("version", PYTHONS)
+def test_migrations_lose_nothing_on_every_python(tmp_path: Path, version: str) -> None:
+    executable = tmp_path / "venv" / BIN / "python"
+    python("uv", "venv", "--quiet", "--python", interpreter(version), "venv", cwd=tmp_path)
+    packages = ["alembic", "copier", "hypothesis", "pytest"]
+    python("uv", "pip", "install", "-q", "-p", str(executable), *packages, cwd=tmp_path)
+    tests = ["tests/test_migrations_sqlite.py", "tests/test_migrations_property.py"]
+    outcome = run(
+        executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests,
+        cwd=rendering.REPOSITORY, PROPERTY_EXAMPLES="15", PYTHONDONTWRITEBYTECODE="1",
+    )  # fmt: skip
+    assert "passed" in outcome
+    assert "failed" not in outcome
+
+
 def test_the_versions_tried_are_those_that_the_project_names(plain_project: Path) -> None:
     workflow = (plain_project / ".github" / "workflows" / "ci.yml").read_text()
     assert all(f'"{version}"' in workflow for version in PYTHONS)
