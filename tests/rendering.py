@@ -7,14 +7,17 @@ Copier takes the newest tag and no dirty tree.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from copier import run_copy
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+NO_SHELL = "no sqlite3 shell on the PATH: most systems have it in a package called sqlite3"
 
 # What a person's own settings would change is left out of the tests' processes.
 ENVIRONMENT = {
@@ -61,6 +64,13 @@ def run(*command: str | Path, cwd: Path, status: int | None = 0, **environment: 
     if status is not None:
         assert ended.returncode == status, f"{command}: {ended.returncode}\n{ended.stdout}"
     return ended.stdout
+
+
+def sqlite3_shell(*arguments: str | Path, cwd: Path) -> str:
+    """Run SQLite's own shell; the test is skipped on a machine without it."""
+    if shutil.which("sqlite3") is None:
+        pytest.skip(NO_SHELL)
+    return run("sqlite3", *arguments, cwd=cwd)
 
 
 def git(*arguments: str, cwd: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rendering import python, run
+from rendering import python, run, sqlite3_shell
 
 ADDED = "    price: Mapped[float | None]\n"
 
@@ -80,7 +80,7 @@ def test_the_next_revision_can_be_written_as_sql_and_run_by_the_sqlite3_shell(
     log = re.compile(r"^INFO .*\n", re.MULTILINE)
     script = log.sub("", alembic(project, "upgrade", "+1", "--sql"))
     (project / "next.sql").write_text(script)
-    run("sqlite3", "-bail", "shoplist.db", ".read next.sql", cwd=project)
+    sqlite3_shell("-bail", "shoplist.db", ".read next.sql", cwd=project)
     assert columns(project / "shoplist.db") == ["id", "name", "quantity", "price"]
     assert "(head)" in alembic(project, "current")
     assert "No new upgrade operations detected." in alembic(project, "check")
@@ -146,10 +146,10 @@ def test_what_sqlacodegen_writes_can_be_the_models(project: Path, generator: str
 
 
 def test_the_sqlite3_shell_shows_the_schema(project: Path) -> None:
-    assert run("sqlite3", "shoplist.db", ".tables", cwd=project).split() == [
+    assert sqlite3_shell("shoplist.db", ".tables", cwd=project).split() == [
         "alembic_version",
         "item",
     ]
-    assert "CONSTRAINT pk_item PRIMARY KEY" in run(
-        "sqlite3", "shoplist.db", ".schema item", cwd=project
+    assert "CONSTRAINT pk_item PRIMARY KEY" in sqlite3_shell(
+        "shoplist.db", ".schema item", cwd=project
     )

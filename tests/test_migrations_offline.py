@@ -10,10 +10,11 @@ import pytest
 from alembic.util import CommandError
 
 from migrating import Environment
+from rendering import NO_SHELL
 from sqlite_shape import differences, is_sound, row_hashes, shape
 
 SHELL = shutil.which("sqlite3")
-pytestmark = pytest.mark.skipif(SHELL is None, reason="needs the sqlite3 shell")
+pytestmark = pytest.mark.skipif(SHELL is None, reason=NO_SHELL)
 
 FIRST = """
 op.create_table("parent", sa.Column("id", sa.Integer, primary_key=True),

@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migrating import migrate, script_of
+from rendering import NO_SHELL
 from sqlite_shape import differences, is_sound, row_hashes, shape
 
 pytestmark = pytest.mark.slow
@@ -304,7 +305,7 @@ def steps(draw: st.DrawFn, made: Made) -> Step:
 SHELL = shutil.which("sqlite3")
 
 
-@pytest.mark.skipif(SHELL is None, reason="needs the sqlite3 shell")
+@pytest.mark.skipif(SHELL is None, reason=NO_SHELL)
 @settings(
     max_examples=EXAMPLES,
     deadline=None,

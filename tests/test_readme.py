@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ def test_there_are_two_commands_to_try_it() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason=rendering.NO_SHELL)
 def test_the_picture_is_what_a_new_project_looks_like(template: Path) -> None:
     run(sys.executable, template / "scripts" / "picture.py", "--check", cwd=template)
 
