@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.operations import Operations
@@ -20,6 +21,23 @@ from sqlalchemy import URL, Engine, MetaData
 from lossless.sqlite.backend import SQLiteBackend
 
 SUPPORT = Path(__file__).parents[1] / "template" / "alembic"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Declared(sa.types.UserDefinedType[Any]):
+    """Any type, as it was declared."""
+
+    cache_ok = True
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def get_col_spec(self, **_: Any) -> str:
+        return self.text
 
 
 def migrate(

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.util import CommandError
 
-from migrating import migrate
+from migrating import Declared, migrate, quoted
 from sqlite_shape import differences, row_hashes, shape
 
 TABLES = int(os.environ.get("CORPUS_TABLES", "2"))
@@ -164,22 +164,6 @@ def value(column: tuple[Any, ...], number: int, words: list[str], chance: random
     if any(part in kind for part in ("REAL", "DOUB", "FLOA", "NUM", "DEC")):
         return chance.choice([1.5, 0, number])
     return bytes([number, 1]) if "BLOB" in kind else chance.choice([f"a{number}", "007", ""])
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-class Declared(sa.types.UserDefinedType[Any]):
-    """Any type, as it was declared."""
-
-    cache_ok = True
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def get_col_spec(self, **_: Any) -> str:
-        return self.text
 
 
 def operations(

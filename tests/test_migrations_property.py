@@ -24,7 +24,7 @@ from alembic.util import CommandError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migrating import migrate, script_of
+from migrating import Declared, migrate, quoted, script_of
 from rendering import NO_SHELL
 from sqlite_shape import differences, is_sound, row_hashes, shape
 
@@ -35,10 +35,6 @@ MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nothing has t
 NAMES = ["a", "b c", 'quo"te', "select", "ünï", "x]y", "Group", "0d", "it's", "`tick`"]
 TYPES = ["INTEGER", "TEXT", "VARCHAR(10)", "REAL", "BLOB", "NUMERIC(8, 2)", "", "DATE", "int"]
 STRICT_TYPES = ["INTEGER", "TEXT", "REAL", "BLOB", "ANY", "INT"]
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 @dataclass
@@ -200,18 +196,6 @@ def rows(
             f"INSERT OR IGNORE INTO {quoted(table)} ({columns}) VALUES ({', '.join(values)})"
         )
     return found
-
-
-class Declared(sa.types.UserDefinedType[Any]):
-    """Any type, as it was declared."""
-
-    cache_ok = True
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def get_col_spec(self, **_: Any) -> str:
-        return self.text
 
 
 Step = tuple[str, Callable[[Operations], Any], Callable[[Operations], Any]]
