@@ -25,10 +25,13 @@ TOOLS = Path(sys.executable).parent
 def path_with(folder: Path, *programs: str) -> str:
     """A PATH with the system's programs and these, but no other installer of Python packages."""
     folder.mkdir()
-    for directory in os.defpath.split(os.pathsep):
-        for program in Path(directory).glob("*"):
-            if program.name not in ("uv", "poetry") and not (folder / program.name).exists():
-                (folder / program.name).symlink_to(program)
+    system = {
+        program.name: program
+        for directory in os.defpath.split(os.pathsep)
+        for program in Path(directory).glob("*")
+    }
+    for name in system.keys() - {"uv", "poetry"}:
+        (folder / name).symlink_to(system[name])
     for name in programs:
         found = shutil.which(name, path=f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
         assert found, f"{name} is missing: the README's test command installs it"
