@@ -586,6 +586,20 @@ def test_commands_that_read_need_no_lock_and_write_nothing(tmp_path: Path) -> No
     assert environment.database.read_bytes() == content
 
 
+def test_a_run_with_nothing_to_do_needs_no_lock_and_writes_nothing(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")
+    environment.upgrade()
+    content = environment.database.read_bytes()
+    with closing(sqlite3.connect(environment.database, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        read_only = f"sqlite:///file:{environment.database}?mode=ro&uri=true"
+        for url in (read_only, f"sqlite:///{environment.database}"):
+            environment.upgrade(url=url)
+            command.stamp(environment.config(url=url), "head")
+    assert environment.database.read_bytes() == content
+
+
 def test_the_caller_s_connection_is_given_back_as_it_was(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "migrations")
     environment.revision("op.create_table('t', sa.Column('x', sa.Integer))", "op.drop_table('t')")

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from alembic import context
 from alembic.util import CommandError, messaging
 from sqlalchemy import Column, Constraint, Index, MetaData, Table
 from sqlalchemy.exc import IntegrityError
@@ -43,7 +44,10 @@ class LosslessSQLiteImpl(ComparingImpl):
     # -- the run
 
     def start_migrations(self) -> None:
-        """Tell the connection whether this run writes; a run without a destination does not."""
+        """Tell the connection whether this run writes.
+
+        A run without a destination does not, nor one that finds the database there already.
+        """
         super().start_migrations()
         writing = bool(self.context_opts.get("destination_rev") or self.context_opts.get("purge"))
         if not writing:
@@ -53,9 +57,17 @@ class LosslessSQLiteImpl(ComparingImpl):
         transactions = transactions_of(self.connection)
         if transactions is not None:
             version_table = self.context_opts.get("version_table", "alembic_version")
+            writing = writing and not self._is_there(transactions.peek_at_heads(version_table))
             transactions.start_run(version_table, writing=writing)
         if writing:
             self._explain_leftovers()
+
+    def _is_there(self, heads: tuple[str, ...]) -> bool:
+        """Whether a database at these revisions is where the run would take it."""
+        steps = self.context_opts.get("fn")
+        if not heads or steps is None or self.context_opts.get("purge"):
+            return False
+        return not list(steps(heads, context.get_context()))
 
     def _explain_leftovers(self) -> None:
         for found in self.database().objects():

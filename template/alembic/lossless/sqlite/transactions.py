@@ -85,6 +85,18 @@ class MigrationTransactions:
 
     # -- what Alembic's run tells
 
+    def peek_at_heads(self, version_table: str) -> tuple[str, ...]:
+        """The database's revisions, without a lock; none, too, while another process keeps readers out."""
+        self.driver.execute("PRAGMA busy_timeout = 0")
+        try:
+            return tuple(read_heads(self.driver, version_table))
+        except sqlite3.OperationalError as error:
+            if not is_lock_error(error):
+                raise
+            return ()
+        finally:
+            self.driver.execute(f"PRAGMA busy_timeout = {self._pragmas['busy_timeout']}")
+
     def start_run(self, version_table: str, *, writing: bool) -> None:
         """Migrations start. A run that only reads never asks for the write lock."""
         self.version_table = version_table
