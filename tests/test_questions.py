@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 from copier import run_copy
@@ -184,11 +185,15 @@ def test_a_person_who_types_a_bad_answer_is_asked_again(
 
 def questions() -> dict[str, dict[str, Any]]:
     """The questions of copier.yml by name."""
-    found: dict[str, Any] = {}
-    for document in (rendering.REPOSITORY / "copier.yml").read_text("utf-8").split("\n---\n"):
-        if not document.startswith("!include"):
-            found |= yaml.safe_load(document)
+    found = yaml.safe_load((rendering.REPOSITORY / "copier.yml").read_text("utf-8"))
     return {name: value for name, value in found.items() if not name.startswith("_")}
+
+
+def reserved_names() -> set[str]:
+    """The names that a package may not have."""
+    folder = jinja2.FileSystemLoader(rendering.REPOSITORY)
+    template = jinja2.Environment(loader=folder).get_template("reserved_names.jinja")
+    return set(template.make_module().reserved_names.split())  # type: ignore[attr-defined]
 
 
 def test_nine_questions_at_most_are_asked_in_the_plain_case() -> None:
@@ -202,15 +207,13 @@ def test_nine_questions_at_most_are_asked_in_the_plain_case() -> None:
 
 
 def test_every_name_that_would_shadow_a_module_is_reserved() -> None:
-    text = (rendering.REPOSITORY / "reserved_names.yml").read_text("utf-8")
-    reserved = set(yaml.safe_load(text)["reserved_names"]["default"].split())
+    reserved = reserved_names()
     public = {name for name in sys.stdlib_module_names if not name.startswith("_")}
     assert public | set(keyword.kwlist) <= reserved
 
 
 def test_the_names_of_the_dependencies_are_reserved(render: Callable[..., Path]) -> None:
-    text = (rendering.REPOSITORY / "reserved_names.yml").read_text("utf-8")
-    reserved = set(yaml.safe_load(text)["reserved_names"]["default"].lower().split())
+    reserved = {name.lower() for name in reserved_names()}
     import_names = {"python-dotenv": "dotenv", "psycopg": "psycopg"}
     for database in ("sqlite", "postgresql", "mariadb"):
         project = render(into=database, database=database)
