@@ -600,6 +600,12 @@ def test_a_run_with_nothing_to_do_needs_no_lock_and_writes_nothing(tmp_path: Pat
     assert environment.database.read_bytes() == content
 
 
+def test_ensure_version_makes_the_version_table(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    command.ensure_version(environment.config())
+    assert environment.heads() == []
+
+
 def test_the_caller_s_connection_is_given_back_as_it_was(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "migrations")
     environment.revision("op.create_table('t', sa.Column('x', sa.Integer))", "op.drop_table('t')")

@@ -70,6 +70,8 @@ def governed(connection: Connection, lock_timeout: float) -> Iterator[Connection
     transactions.attach()
     try:
         yield connection
+        if connection.in_transaction():
+            connection.commit()  # what a command did outside of any revision: `alembic ensure_version`
     finally:
         transactions.detach()
 
