@@ -58,12 +58,10 @@ class KeyPart:
 
 
 @dataclass(frozen=True)
-class PrimaryKey(Constraint):
-    """PRIMARY KEY of a column or of the table."""
+class Key(Constraint):
+    """What PRIMARY KEY and UNIQUE have in common."""
 
     parts: tuple[KeyPart, ...]
-    autoincrement: bool
-    on_conflict: str | None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -72,16 +70,18 @@ class PrimaryKey(Constraint):
 
 
 @dataclass(frozen=True)
-class Unique(Constraint):
-    """UNIQUE of a column or of the table."""
+class PrimaryKey(Key):
+    """PRIMARY KEY of a column or of the table."""
 
-    parts: tuple[KeyPart, ...]
+    autoincrement: bool
     on_conflict: str | None
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in the constraint's order."""
-        return tuple(part.name for part in self.parts)
+
+@dataclass(frozen=True)
+class Unique(Key):
+    """UNIQUE of a column or of the table."""
+
+    on_conflict: str | None
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,35 @@ class Dangling(Constraint):
     """CONSTRAINT name with no constraint behind it, or DEFERRABLE with no foreign key before it."""
 
 
+class Constrained:
+    """Constraints by kind, for a column and for a whole table alike."""
+
+    constraints: tuple[Constraint, ...]
+
+    @property
+    def primary_key(self) -> PrimaryKey | None:
+        """The PRIMARY KEY."""
+        return next((c for c in self.constraints if isinstance(c, PrimaryKey)), None)
+
+    @property
+    def uniques(self) -> tuple[Unique, ...]:
+        """The UNIQUE constraints."""
+        return tuple(c for c in self.constraints if isinstance(c, Unique))
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The CHECK constraints."""
+        return tuple(c for c in self.constraints if isinstance(c, Check))
+
+    @property
+    def foreign_keys(self) -> tuple[ForeignKey, ...]:
+        """The foreign keys."""
+        return tuple(c for c in self.constraints if isinstance(c, ForeignKey))
+
+
 @dataclass(frozen=True)
-class Column(Span):
-    """One column's definition."""
+class Column(Constrained, Span):
+    """One column's definition; its constraints are those written in the column."""
 
     name: str
     name_token: Token
@@ -160,9 +186,6 @@ class Column(Span):
     type_end: int  # equal to type_start if no type is declared
     declared_type: str  # as SQLite reports it: the text as written, "" without one
     constraints: tuple[Constraint, ...]
-
-    def _all(self, kind: type[Constraint]) -> Iterator[Constraint]:
-        return (constraint for constraint in self.constraints if isinstance(constraint, kind))
 
     @property
     def not_null(self) -> NotNull | None:
@@ -194,29 +217,9 @@ class Column(Span):
         """The GENERATED constraint."""
         return next((c for c in self.constraints if isinstance(c, Generated)), None)
 
-    @property
-    def primary_key(self) -> PrimaryKey | None:
-        """The PRIMARY KEY written in the column."""
-        return next((c for c in self.constraints if isinstance(c, PrimaryKey)), None)
-
-    @property
-    def uniques(self) -> tuple[Unique, ...]:
-        """The UNIQUE constraints written in the column."""
-        return tuple(c for c in self.constraints if isinstance(c, Unique))
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """The CHECK constraints written in the column."""
-        return tuple(c for c in self.constraints if isinstance(c, Check))
-
-    @property
-    def foreign_keys(self) -> tuple[ForeignKey, ...]:
-        """The REFERENCES written in the column."""
-        return tuple(c for c in self.constraints if isinstance(c, ForeignKey))
-
 
 @dataclass(frozen=True)
-class CreateTable:
+class CreateTable(Constrained):
     """A parsed CREATE TABLE statement. Make one with `parse`."""
 
     sql: str
@@ -226,7 +229,7 @@ class CreateTable:
     if_not_exists: bool
     schema: str | None
     columns: tuple[Column, ...]
-    table_constraints: tuple[Constraint, ...]
+    constraints: tuple[Constraint, ...]  # those of the columns, then those of the table
     options: tuple[str, ...]  # "STRICT", "WITHOUT ROWID"
     commas: tuple[int, ...] = field(
         repr=False
@@ -247,32 +250,9 @@ class CreateTable:
         return "WITHOUT ROWID" in self.options
 
     @property
-    def constraints(self) -> tuple[Constraint, ...]:
-        """All constraints: those of the columns, then those of the table."""
-        return (
-            *(c for column in self.columns for c in column.constraints),
-            *self.table_constraints,
-        )
-
-    @property
-    def primary_key(self) -> PrimaryKey | None:
-        """The primary key, wherever it is written."""
-        return next((c for c in self.constraints if isinstance(c, PrimaryKey)), None)
-
-    @property
-    def uniques(self) -> tuple[Unique, ...]:
-        """All UNIQUE constraints, wherever they are written."""
-        return tuple(c for c in self.constraints if isinstance(c, Unique))
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """All CHECK constraints, wherever they are written."""
-        return tuple(c for c in self.constraints if isinstance(c, Check))
-
-    @property
-    def foreign_keys(self) -> tuple[ForeignKey, ...]:
-        """All foreign keys, wherever they are written."""
-        return tuple(c for c in self.constraints if isinstance(c, ForeignKey))
+    def table_constraints(self) -> tuple[Constraint, ...]:
+        """The constraints that stand behind the columns."""
+        return tuple(c for c in self.constraints if c.column is None)
 
     @property
     def autoincrement(self) -> bool:
@@ -553,7 +533,7 @@ class _Parser:
         if self.word() != "(":
             raise NotACreateTable(f"no list of columns: {self.sql[:60]!r}")
         opening = self.take().start
-        columns, constraints, commas = self.items()
+        columns, table_constraints, commas = self.items()
         closing = self.expect(")").start
         options = tuple(self.table_options())
         return CreateTable(
@@ -564,7 +544,10 @@ class _Parser:
             if_not_exists=if_not_exists,
             schema=schema,
             columns=columns,
-            table_constraints=constraints,
+            constraints=(
+                *(c for column in columns for c in column.constraints),
+                *table_constraints,
+            ),
             options=options,
             commas=commas,
             open=opening,
