@@ -28,7 +28,7 @@ class CopiedDatabase(Database):
         return [tuple(row) for row in self.connection.execute(sql)]
 
     def run(self, sql: str) -> None:
-        self.connection.execute(sql)
+        run_on_copy(self.connection, sql)
 
     def refuse_if_any(self, query: str, message: str) -> None:
         if self.query(query):
@@ -45,8 +45,8 @@ class CopiedDatabase(Database):
 def copy_schema(objects: Iterable[SchemaObject]) -> sqlite3.Connection:
     """A database in memory with these objects.
 
-    What cannot be made here (it needs an extension that is not loaded, or was broken before) is
-    left out.
+    What cannot be made here (it needs a module that is not loaded, or was broken before) is left
+    out.
     """
     copy = sqlite3.connect(":memory:", isolation_level=None)
     copy.execute("PRAGMA foreign_keys = OFF")
@@ -59,10 +59,24 @@ def copy_schema(objects: Iterable[SchemaObject]) -> sqlite3.Connection:
             continue
         before = _names(copy) if found.sql[:15].upper().startswith("CREATE VIRTUAL") else set()
         with contextlib.suppress(sqlite3.Error):
-            copy.execute(found.sql)
+            run_on_copy(copy, found.sql)
         if before:
             made |= _names(copy) - before  # shadow tables came with their virtual table
     return copy
+
+
+def run_on_copy(copy: sqlite3.Connection, sql: str) -> sqlite3.Cursor:
+    """Run a statement on a copy, with stand-ins for functions and collations of an application."""
+    supplied: set[tuple[str, str]] = set()
+    while True:
+        try:
+            return copy.execute(sql)
+        except sqlite3.Error as error:
+            # Here, because most runs have no use for the module and all would wait for its import.
+            from .standins import supply
+
+            if not supply(copy, str(error), supplied):
+                raise
 
 
 def _make_internal(copy: sqlite3.Connection, name: str) -> None:
@@ -115,7 +129,7 @@ def _firing_statements(copy: sqlite3.Connection, target: str) -> Iterator[tuple[
 
 def _error(copy: sqlite3.Connection, statement: str) -> str | None:
     try:
-        copy.execute(statement).fetchall()
+        run_on_copy(copy, statement).fetchall()
     except sqlite3.Error as error:
         return str(error)
     return None

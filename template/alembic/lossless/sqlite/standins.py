@@ -19,7 +19,9 @@ from .script import created_name
 from .tokens import Kind, fold, quote_name, significant, tokenize
 
 MISSING = re.compile(
-    r"(?:no such|unknown) (function|collation sequence): (.+?)(?:\(\))?", re.DOTALL
+    r"(?:error in (?:view|trigger|index|table) .*?: )?"
+    r"(?:no such|unknown) (function|collation sequence): (.+?)(?:\(\))?",
+    re.DOTALL,
 )
 
 
