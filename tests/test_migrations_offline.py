@@ -136,6 +136,57 @@ def test_a_broken_reference_stops_the_script_if_it_is_new(tmp_path: Path) -> Non
     assert environment.query("SELECT count(*) FROM parent") == [(1,)]
 
 
+@pytest.mark.parametrize(
+    ("unique", "drop"),
+    [
+        ("p (a, CONSTRAINT uq UNIQUE (a))", "op.drop_constraint('uq', 'p', type_='unique')"),
+        ("p (a, b, CONSTRAINT pk PRIMARY KEY (a))", "op.drop_constraint('pk', 'p')"),
+        ("p (a); CREATE UNIQUE INDEX uq ON p (a)", "op.drop_index('uq', 'p')"),
+    ],
+)
+def test_a_script_may_not_take_from_a_reference_what_it_refers_to(
+    tmp_path: Path, unique: str, drop: str
+) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("pass")
+    environment.upgrade()
+    environment.execute(f"CREATE TABLE {unique}; CREATE TABLE child (x REFERENCES p (a))")
+    environment.revision(drop)
+    with pytest.raises(CommandError, match=r"key of table child .* in table p;"):
+        environment.script("head")
+
+
+def test_a_reference_that_cannot_be_checked_hides_no_other(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision(FIRST)
+    environment.upgrade()
+    environment.execute("CREATE TABLE p (a); CREATE TABLE wrong (x REFERENCES p (a))")
+    environment.revision("op.rename_table('wrong', 'as wrong')\nop.execute('UPDATE t SET v = 2')")
+    ended = run(environment.database, environment.script("head"))
+    assert ended.returncode == 0, ended.stderr
+    environment.execute("UPDATE alembic_version SET version_num = 'r002'")
+    environment.revision("op.execute('DELETE FROM parent')")
+    ended = run(environment.database, environment.script("head"))
+    assert "rows refer to rows that do not exist" in ended.stderr
+
+
+def test_a_database_is_found_by_its_uri(environment: Environment) -> None:
+    ini = environment.folder / "alembic.ini"
+    plain = f"sqlite:///{environment.database}"
+    uri = f"sqlite:///file:{environment.database}?mode=rw&uri=true"
+    by_path = environment.script("head")
+    ini.write_text(ini.read_text("utf-8").replace(plain, uri), "utf-8")
+    assert environment.script("head") == by_path
+
+
+def test_a_step_from_the_head_leads_nowhere_as_without_a_script(environment: Environment) -> None:
+    environment.upgrade()
+    for work in (environment.upgrade, environment.script):
+        with pytest.raises(CommandError, match=r"Relative revision \+1 didn't produce 1 migr"):
+            work("+1")
+    assert "CREATE TABLE parent" in environment.script("head")  # for a new database
+
+
 def test_a_database_that_is_elsewhere_is_named(environment: Environment) -> None:
     with pytest.raises(CommandError, match=r"test\.db is at revision r001.* would start at r002"):
         environment.script("r002:r003")

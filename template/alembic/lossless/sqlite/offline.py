@@ -9,10 +9,10 @@ decide whether a change is possible, the script asks them when it runs, and stop
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -21,8 +21,9 @@ from alembic.util import CommandError
 from sqlalchemy import URL
 
 from .database import Database, SchemaObject
-from .replica import copy_schema
-from .tokens import quote_name, quote_string, split_script
+from .opening import named_path
+from .replica import copy_schema, run_on_copy
+from .tokens import quote_name, quote_string, same_name, split_script
 from .transactions import read_heads
 
 if TYPE_CHECKING:
@@ -36,19 +37,26 @@ _PRELUDE = (
 )
 
 _VIOLATIONS = 'SELECT "table", rowid, parent FROM pragma_foreign_key_check'
+_VIOLATIONS_OF_SOME = (
+    'SELECT k."table", k.rowid, k.parent FROM sqlite_master AS t, '
+    "pragma_foreign_key_check(t.name, 'main') AS k WHERE t.type = 'table' AND t.name NOT IN ({})"
+)
+_MISMATCH = re.compile(r'foreign key mismatch - "(.*)" referencing "(.*)"', re.DOTALL)
 
 
 def options(url: URL) -> dict[str, Any]:
     """What `context.configure` needs besides: where the database is, and at which revision.
 
     A script starts where the database is, unless the command says `from:to`. A database that is
-    at the head already needs no script; then it is written from the beginning, for a new one.
+    at the head already needs no script; then it is written from the beginning, for a new one, unless
+    the command counts from where the database is (`+1`): Alembic says that there is nothing.
     """
     found: dict[str, Any] = {"lossless_url": url}
     if context.get_starting_revision_argument() is None:
         heads = heads_of(url)
         known = context.script.get_heads()
-        if heads and set(heads) != set(known):
+        counted = str(context.get_revision_argument())[:1] in ("+", "-")
+        if heads and (counted or heads != set(known)):
             found["starting_rev"] = tuple(sorted(heads))
     return found
 
@@ -69,7 +77,7 @@ def opened(url: URL) -> Iterator[sqlite3.Connection | None]:
     Raises:
         CommandError: the file is no database.
     """
-    path = Path(url.database or "")
+    path = named_path(url.database or "")
     if not url.database or not path.is_file():
         yield None
         return
@@ -83,6 +91,15 @@ def opened(url: URL) -> Iterator[sqlite3.Connection | None]:
         connection.close()
 
 
+def _violations(unchecked: set[tuple[str, str]]) -> str:
+    """A query for the rows without their parent; tables with a key that cannot be checked apart."""
+    if not unchecked:
+        return _VIOLATIONS
+    return _VIOLATIONS_OF_SOME.format(
+        ", ".join(sorted(quote_string(name) for name, _ in unchecked))
+    )
+
+
 class Script:
     """The script that is being written, and the copy of the schema that it works on."""
 
@@ -93,6 +110,7 @@ class Script:
         self._begun = False
         self._followed = False  # whether the copy has run what is written now
         self._violations_known = False
+        self._mismatches: set[tuple[str, str]] = set()  # before the revision
 
     # -- transactions
 
@@ -120,12 +138,24 @@ class Script:
         )
 
     def commit(self) -> None:
-        """End the transaction, if every row has its parent that had one before."""
+        """End the transaction, if every row has its parent that had one before.
+
+        Raises:
+            CommandError: the revision has made a foreign key one that SQLite cannot check.
+        """
+        mismatches = self._find_mismatches()
+        for child, parent in sorted(mismatches - self._mismatches):
+            if parent:
+                raise CommandError(
+                    f"The migration would leave a foreign key of table {child} that refers to what "
+                    f"is no longer a primary key or unique in table {parent}; correct the revision"
+                )
         if self._has_foreign_keys():
+            check = _violations(mismatches)
             self.guard(
-                f"{_VIOLATIONS} EXCEPT SELECT * FROM temp.lossless_violations"
+                f"{check} EXCEPT SELECT * FROM temp.lossless_violations"
                 if self._violations_known
-                else _VIOLATIONS,
+                else check,
                 "rows refer to rows that do not exist, see PRAGMA foreign_key_check",
             )
         if self._violations_known:
@@ -134,12 +164,18 @@ class Script:
 
     def _note_violations(self) -> None:
         """Keep what is wrong before the revision; that does not stop it."""
+        self._mismatches = self._find_mismatches()
         self._violations_known = self._has_foreign_keys()
         if self._violations_known:
-            self.impl.static_output(f"CREATE TEMP TABLE lossless_violations AS {_VIOLATIONS};")
+            check = _violations(self._mismatches)
+            self.impl.static_output(f"CREATE TEMP TABLE lossless_violations AS {check};")
 
     def table_renamed(self, old: str, new: str) -> None:
         """What was wrong before is wrong under the new name now."""
+        self._mismatches = {
+            (new if same_name(child, old) else child, new if same_name(parent, old) else parent)
+            for child, parent in self._mismatches
+        }
         if self._violations_known:
             for column in ('"table"', "parent"):
                 self.impl.static_output(
@@ -148,17 +184,35 @@ class Script:
                 )
 
     def _has_foreign_keys(self) -> bool:
-        """Whether there are foreign keys, and SQLite is able to check them."""
+        return bool(self._tables_with_keys())
+
+    def _tables_with_keys(self) -> list[str]:
         try:
             copy = self.copy()
         except CommandError:
-            return False  # nothing is known of the schema, and nothing that needs it was asked
-        try:
-            copy.execute("PRAGMA foreign_key_check").fetchall()
-        except sqlite3.Error:
-            return False  # a key that cannot be checked would stop the script without need
-        found = copy.execute("SELECT 1 FROM sqlite_master WHERE sql LIKE '%REFERENCES%'")
-        return found.fetchone() is not None
+            return []  # nothing is known of the schema, and nothing that needs it was asked
+        return [
+            row[0]
+            for row in copy.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%REFERENCES%'"
+            )
+        ]
+
+    def _find_mismatches(self) -> set[tuple[str, str]]:
+        """Tables that SQLite cannot check, each with the parent that its first such key refers to.
+
+        The parent is empty if it is for another reason than that its columns are not unique.
+        """
+        found = set()
+        for table in self._tables_with_keys():
+            try:
+                run_on_copy(
+                    self.copy(), f"PRAGMA foreign_key_check({quote_name(table)})"
+                ).fetchall()
+            except sqlite3.Error as error:
+                match = _MISMATCH.fullmatch(str(error))
+                found.add((table, match[2] if match else ""))
+        return found
 
     # -- statements
 
@@ -172,7 +226,7 @@ class Script:
 
     def run(self, sql: str) -> None:
         """Run a statement on the copy, then write it; one that fails there is not written."""
-        self.copy().execute(sql)
+        run_on_copy(self.copy(), sql)
         self._followed = True
         try:
             self.impl.static_output(f"{sql};")
@@ -182,9 +236,9 @@ class Script:
     def _catch_up(self, copy: sqlite3.Connection) -> None:
         for text in self._backlog:
             for statement in split_script(text):
-                # What fails here for want of rows, functions or extensions may work there.
+                # What fails here for want of rows or extensions may work there.
                 with contextlib.suppress(sqlite3.Error):
-                    copy.execute(statement)
+                    run_on_copy(copy, statement)
         self._backlog.clear()
 
     def guard(self, query: str, message: str) -> None:

@@ -32,14 +32,17 @@ def database_path(url: URL) -> Path:
         raise CommandError(
             "A database in memory cannot be adopted: it ends with its connection. Name a file."
         )
-    if name.startswith("file:"):
-        name = sqlite_uri_path(name)
-    path = Path(name)
+    path = named_path(name)
     if path.is_dir():
         raise CommandError(f"{path} is a folder, not a database file.")
     if not path.exists():
         raise CommandError(f"There is no file {path}. Nothing was created; check the path.")
     return path
+
+
+def named_path(name: str) -> Path:
+    """The path that the database of a URL names, as it is or as a `file:` URI."""
+    return Path(sqlite_uri_path(name) if name.startswith("file:") else name)
 
 
 def sqlite_uri_path(uri: str) -> str:
