@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import keyword
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 import yaml
 from copier import run_copy
 from copier.errors import UserMessageError
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import rendering
 
@@ -51,24 +53,28 @@ def refused(template: Path, destination: Path, **answers: str) -> str:
     ("question", "answer", "words"),
     [
         ("project_name", "", "A name, please"),
-        ("project_name", "two\nlines", "one line"),
+        ("project_name", "two\nlines", "One line"),
         ("package_name", "", "no Python package name"),
         ("package_name", "shop-list", "no Python package name"),
         ("package_name", "2shops", "no Python package name"),
         ("package_name", "_private", "no Python package name"),
         ("package_name", "einkäufe", "no Python package name"),
-        ("package_name", "shop_", "ends with _"),
+        ("package_name", "shop_", "no valid distribution name"),
+        ("package_name", "Con", "a name that Windows keeps"),
         ("package_name", "class", "word of Python"),
         ("package_name", "None", "word of Python"),
         ("package_name", "match", "word of Python"),
-        ("package_name", "json", "module that the project needs"),
-        ("package_name", "alembic", "module that the project needs"),
-        ("package_name", "SQLAlchemy", "module that the project needs"),
+        ("package_name", "json", "one that the project needs"),
+        ("package_name", "alembic", "one that the project needs"),
+        ("package_name", "SQLAlchemy", "one that the project needs"),
         ("package_name", "a" * 51, "50 characters"),
         ("project_description", "two\nlines", "One line"),
         ("user_name", "two\nlines", "One line"),
         ("user_email", "nobody", "no e-mail address"),
         ("user_email", "a <a@example.com>", "no e-mail address"),
+        ("user_email", "me@localhost", "no e-mail address"),
+        ("user_email", "a,b@example.com", "no e-mail address"),
+        ("user_email", "a..b@example.com", "no e-mail address"),
         ("existing_database_url", "shop.db", "no database URL"),
         ("existing_database_url", "sqlite:shop.db", "no database URL"),
         ("existing_database_url", "://", "no database URL"),
@@ -83,6 +89,47 @@ def test_a_bad_answer_is_refused_in_plain_words(
 ) -> None:
     message = refused(template, tmp_path / "shop", **{question: answer})
     assert any(word in message for word in words.split("|")), message
+
+
+def test_a_database_that_its_url_contradicts_is_refused(template: Path, tmp_path: Path) -> None:
+    answers = {"existing_database_url": "mysql://me@host/x", "database": "postgresql"}
+    assert "which is a mysql database" in refused(template, tmp_path / "shop", **answers)
+    answers["database"] = "mariadb"
+    assert rendering.render(template, tmp_path / "shop", **answers).is_dir()
+
+
+def test_a_project_gets_no_other_database_by_being_copied_again(
+    template: Path, project: Path
+) -> None:
+    before = rendering.files(project)
+    with pytest.raises(UserMessageError, match=r"run python alembic/adopt\.py with the URL"):
+        rendering.render(template, project, existing_database_url="sqlite:///other.db")
+    assert rendering.files(project) == before
+
+
+def test_an_adopting_project_may_be_copied_again(template: Path, tmp_path: Path) -> None:
+    answers = {"existing_database_url": "sqlite:///mine.db"}
+    project = rendering.render(template, tmp_path / "shop", **answers)
+    before = rendering.files(project)
+    run_copy(
+        str(template), project, data=answers, defaults=True, quiet=True, skip_tasks=True,
+        overwrite=True,
+    )  # fmt: skip
+    assert rendering.files(project) == before
+
+
+@pytest.mark.parametrize("option", [(), ("--data", "license=MIT")])
+def test_a_destination_that_is_a_file_is_named(
+    template: Path, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    (tmp_path / "shop [1]").write_text("mine")
+    output = rendering.python(
+        "copier", "copy", "--quiet", "--defaults", "--skip-tasks", *option,
+        str(template), "shop [1]", cwd=tmp_path, status=1,
+    )  # fmt: skip
+    assert "shop [1] is a file" in output
+    assert "Traceback" not in output
+    assert (tmp_path / "shop [1]").read_text() == "mine"
 
 
 def test_a_refused_url_shows_no_password(template: Path, tmp_path: Path) -> None:
@@ -112,9 +159,9 @@ def test_a_hard_project_name_comes_out_right(
 ) -> None:
     project = render(project_name=name, project_description=name, user_name=name)
 
-    metadata = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["project"]
-    assert metadata["description"] == name
-    assert metadata["authors"] == [{"name": name}]
+    project_table = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project_table["description"] == name
+    assert project_table["authors"] == [{"name": name}]
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))
     assert answers["project_name"] == name
     assert name in (project / "LICENSE").read_text("utf-8")
@@ -140,6 +187,12 @@ def test_the_readme_shows_markup_in_a_name_as_text(render: Callable[..., Path]) 
         ("2shops", "2shops", "app_2shops"),
         ("json", "Json", "json_app"),
         ("买", "买", "app"),
+        ("überraschung", "Überraschung", "ueberraschung"),
+        ("café-a-la-carte", "Café A La Carte", "cafe_a_la_carte"),
+        ("python-dotenv", "Python Dotenv", "python_dotenv_app"),
+        ("CON", "Con", "con_app"),
+        ("-", "App", "app"),
+        ("a" * 39 + "-b" * 20, ("A" + "a" * 38 + " B" * 20), "a" * 39),
     ],
 )
 def test_names_follow_from_the_destination(
@@ -158,7 +211,7 @@ def test_a_refused_answer_ends_copier_with_one_line_and_no_traceback(
     )  # fmt: skip
     assert "Traceback" not in output
     assert output.strip().count("\n") == 0
-    assert "choose another" in output
+    assert "Choose another" in output
     assert list(tmp_path.iterdir()) == []
 
 
@@ -191,9 +244,8 @@ def questions() -> dict[str, dict[str, Any]]:
 
 def reserved_names() -> set[str]:
     """The names that a package may not have."""
-    folder = jinja2.FileSystemLoader(rendering.REPOSITORY)
-    template = jinja2.Environment(loader=folder).get_template("reserved_names.jinja")
-    return set(template.make_module().reserved_names.split())  # type: ignore[attr-defined]
+    text = (rendering.REPOSITORY / "package_names.jinja").read_text("utf-8")
+    return set(text.split("{%- set reserved_names -%}")[1].split("{%- endset -%}")[0].split())
 
 
 def test_nine_questions_at_most_are_asked_in_the_plain_case() -> None:
@@ -212,15 +264,41 @@ def test_every_name_that_would_shadow_a_module_is_reserved() -> None:
     assert public | set(keyword.kwlist) <= reserved
 
 
-def test_the_names_of_the_dependencies_are_reserved(render: Callable[..., Path]) -> None:
-    reserved = {name.lower() for name in reserved_names()}
-    import_names = {"python-dotenv": "dotenv", "psycopg": "psycopg"}
+def test_what_the_dependencies_bring_is_reserved(render: Callable[..., Path]) -> None:
+    required: list[str] = []
     for database in ("sqlite", "postgresql", "mariadb"):
         project = render(into=database, database=database)
         data = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
-        for line in data["project"]["dependencies"] + data["dependency-groups"]["dev"]:
-            name = Requirement(line).name
-            assert import_names.get(name, name.replace("-", "_")) in reserved
+        required += data["project"]["dependencies"] + data["dependency-groups"]["dev"]
+    brought = distributions([*required, "sqlmodel"])
+    modules = {
+        module
+        for module, owners in metadata.packages_distributions().items()
+        if brought & {canonicalize_name(owner) for owner in owners} and not module.startswith("_")
+    }
+    names = {name.lower() for name in modules if name.isidentifier()}
+    names |= {name.replace("-", "_") for name in brought}
+    assert {"alembic", "dotenv", "python_dotenv", "pluggy", "pymysql"} <= names
+    assert names <= {name.lower() for name in reserved_names()}
+
+
+def distributions(required: list[str]) -> set[str]:
+    """The names of these distributions, and of all that they need in turn."""
+    found: set[str] = set()
+    waiting = [Requirement(line) for line in required]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found:
+            continue
+        found.add(name)
+        with contextlib.suppress(metadata.PackageNotFoundError):  # for another Python or system
+            waiting += [
+                needed
+                for needed in map(Requirement, metadata.requires(name) or [])
+                if needed.marker is None or needed.marker.evaluate({"extra": ""})
+            ]
+    return found
 
 
 def test_a_relative_sqlite_path_starts_where_the_person_stands(
