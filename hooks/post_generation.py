@@ -28,6 +28,16 @@ SCRIPTS = Path(".venv", "Scripts" if os.name == "nt" else "bin")
 PYTHON = SCRIPTS / "python"
 
 
+# What a rendered project has in its owner's folders, which are not written a second time.
+OWN_FILES = ("src/*/database.py", "src/*/models*", "tests/*.py")
+
+# What to look at when the step itself fails.
+ADVICE = {
+    "migrate": "The server's address is in alembic.ini; yours belongs in .env (see .env.example).",
+    "adopt": "The address is in .env: correct it there, or write another behind the command.",
+}
+
+
 class Failed(Exception):
     """A command did not succeed; the message says which and why."""
 
@@ -36,8 +46,13 @@ def main(step: str, *arguments: str) -> None:
     """Do one of the three jobs above; what goes wrong is printed with the way on."""
     # A killed hook must end like a failed one, or Copier would delete the project.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    todo = commands(step, *arguments)
     protect_secrets()
+    missing = missing_files()
+    if missing:
+        print(f"{Path.cwd()} has no {', no '.join(missing)}.")
+        print("If an earlier copy was stopped here, copy again into an empty folder.")
+        return
+    todo = commands(step, *arguments)
     locking = start_poetry_lock()
     done = 0
     try:
@@ -47,6 +62,8 @@ def main(step: str, *arguments: str) -> None:
         finish_poetry_lock(locking)
     except (Failed, KeyboardInterrupt) as problem:
         reason = str(problem) or "Interrupted."
+        if str(problem) and step in ADVICE and done == len(todo) - 1:
+            reason += "\n" + ADVICE[step]
         print(f"\n{reason}\nThe project's files are complete. To go on, in {Path.cwd()}:")
         for _, command, _ in todo[done:]:
             print("  " + shown_command(command))
@@ -55,6 +72,13 @@ def main(step: str, *arguments: str) -> None:
     finally:
         if locking is not None and locking.poll() is None:
             locking.terminate()
+
+
+def missing_files() -> list[str]:
+    """What a copy that was stopped did not write, in a folder where nobody has worked yet."""
+    if Path(".git").exists() or Path(".venv").exists():
+        return []
+    return [pattern for pattern in OWN_FILES if not list(Path().glob(pattern))]
 
 
 def commands(step: str, *arguments: str) -> list[tuple[str, list[str], bool]]:
@@ -72,20 +96,33 @@ def commands(step: str, *arguments: str) -> list[tuple[str, list[str], bool]]:
 
 def install_commands() -> list[tuple[str, list[str], bool]]:
     """How to make .venv and install the project with its development tools, the fastest way here."""
-    there = Path(".venv", "pyvenv.cfg").exists()
     if shutil.which("uv"):
-        make = ["uv", "venv", "--quiet", "--python", sys.executable, ".venv"]
+        make = ["uv", "venv", "--quiet", "--allow-existing", "--python", sys.executable, ".venv"]
         install = ["uv", "pip", "install", "--quiet", "--python", str(PYTHON)]
         name = "uv"
     else:
         make = [sys.executable, "-m", "venv", ".venv"]
         install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         name = "pip"
-    todo = [] if there else [("Making .venv", make, False)]
+    todo = [] if environment_works(name) else [("Making .venv", make, False)]
     if name == "pip" and not knows_dependency_groups():
-        todo.append(("Upgrading pip", [*install, "--upgrade", "pip"], False))
+        todo.append(("Upgrading pip", [*install, "--upgrade", "pip>=25.1"], False))
     todo.append((f"Installing with {name}", [*install, "--editable", ".", "--group", "dev"], False))
     return todo
+
+
+def environment_works(installer: str) -> bool:
+    """Whether .venv is there and complete enough for the installer: it may have been stopped half-way."""
+    needed = "import pip" if installer == "pip" else "pass"
+    try:
+        return (
+            subprocess.run(
+                [PYTHON, "-c", needed], check=False, stderr=subprocess.DEVNULL
+            ).returncode
+            == 0
+        )
+    except OSError:
+        return False
 
 
 def knows_dependency_groups() -> bool:

@@ -73,7 +73,7 @@ def test_the_hook_needs_nothing_but_the_standard_library() -> None:
 
 
 def test_the_hook_is_short_enough_to_be_read_before_it_is_trusted() -> None:
-    assert len(HOOK.read_text("utf-8").splitlines()) <= 220
+    assert len(HOOK.read_text("utf-8").splitlines()) <= 240
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_an_interrupted_hook_says_how_to_go_on(project: Path, tmp_path: Path, ki
     slow.parent.mkdir()
     slow.write_text("#!/bin/sh\necho started > started\nexec sleep 60\n")
     slow.chmod(0o755)
-    hook = subprocess.Popen(
+    running = subprocess.Popen(
         [sys.executable, str(HOOK), "migrate"],
         cwd=project,
         env=rendering.ENVIRONMENT | {"PATH": f"{slow.parent}{os.pathsep}{os.defpath}"},
@@ -133,13 +133,61 @@ def test_an_interrupted_hook_says_how_to_go_on(project: Path, tmp_path: Path, ki
         text=True,
     )
     while not (project / "started").exists():
-        assert hook.poll() is None
-    hook.send_signal(kill)
-    output, _ = hook.communicate(timeout=10)
+        assert running.poll() is None
+    running.send_signal(kill)
+    output, _ = running.communicate(timeout=10)
 
-    assert hook.returncode == 0
+    assert running.returncode == 0
     assert "Interrupted." in output
     assert by_hand(output)[-1].endswith("alembic upgrade head")
+
+
+def hook(project: Path, *arguments: str) -> tuple[str, list[str]]:
+    """Run the hook with a uv that only notes its arguments; what is printed, and those."""
+    uv = project.parent / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text('#!/bin/sh\necho "$@" >> uv-was-called-with\n')
+    uv.chmod(0o755)
+    path = f"{uv.parent}{os.pathsep}{os.defpath}"
+    output = run(sys.executable, HOOK, *arguments, cwd=project, PATH=path)
+    noted = project / "uv-was-called-with"
+    return output, noted.read_text().splitlines() if noted.exists() else []
+
+
+def test_an_environment_that_works_is_kept(project: Path) -> None:
+    (project / ".venv" / "bin").mkdir(parents=True)
+    (project / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    _, calls = hook(project, "install")
+    assert [call.split()[0] for call in calls] == ["pip"]
+
+
+def test_an_environment_that_was_left_half_made_is_completed(project: Path) -> None:
+    (project / ".venv").mkdir()
+    (project / ".venv" / "pyvenv.cfg").write_text("version = 3\n")
+    _, calls = hook(project, "install")
+    assert [call.split()[0] for call in calls] == ["venv", "pip"]
+
+
+def test_an_old_pip_that_cannot_be_upgraded_is_the_reason_that_is_named(project: Path) -> None:
+    """`pip install --upgrade pip` succeeds without a network; only what it must become tells."""
+    program = (
+        "import runpy, sys; hook = runpy.run_path(sys.argv[1]); install = hook['install_commands'];"
+        "install.__globals__.update(knows_dependency_groups=lambda: False);"
+        "install.__globals__['shutil'].which = lambda _: None;"
+        "print([command[-1] for _, command, _ in install()])"
+    )
+    output = run(sys.executable, "-c", program, HOOK, cwd=project)
+    assert ast.literal_eval(output)[-2] == "pip>=25.1"
+
+
+def test_a_copy_that_was_stopped_half_way_is_not_called_ready(project: Path) -> None:
+    for test in (project / "tests").glob("*.py"):
+        test.unlink()
+    output, calls = hook(project, "install")
+    assert "has no tests/*.py" in output
+    assert "copy again into an empty folder" in output
+    assert "Ready" not in output
+    assert calls == []
 
 
 def test_a_project_copied_again_keeps_what_its_owner_wrote(template: Path, project: Path) -> None:
@@ -151,9 +199,11 @@ def test_a_project_copied_again_keeps_what_its_owner_wrote(template: Path, proje
     (project / "tests" / "test_item.py").unlink()
     before = rendering.files(project)
 
-    copy(template, project, "--overwrite", "--skip-tasks")
+    output = copy(template, project, "--overwrite", "--skip-tasks")
 
     assert rendering.files(project) == before
+    assert "Look at `git diff`" in output
+    assert "git init" not in output
 
 
 def test_recopy_keeps_what_the_owner_wrote_and_renews_the_rest(
@@ -194,6 +244,7 @@ def test_a_new_project_whose_server_is_not_there_is_installed_and_says_how_to_go
     path = path_with(tmp_path / "bin", "uv")
     output = copy(template, project, "--data", "database=mariadb", PATH=path, MYSQL_TCP_PORT="9")
     assert "Cannot connect to mariadb" in output
+    assert "yours belongs in .env" in output
     assert "Traceback" not in output
     assert by_hand(output)[-1].endswith("alembic upgrade head")
     assert "passed" in run(in_project(project, "pytest"), "-q", cwd=project)
@@ -221,6 +272,7 @@ def test_a_database_that_cannot_be_adopted_leaves_a_working_project_and_the_way_
     assert "Traceback" not in output
     assert "hunter2" not in output
     assert re.search(r"alembic.adopt\.py --generator declarative", by_hand(output)[-1])
+    assert "correct it there, or write another behind the command" in output
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "bin", "shop-list"])
     assert run(in_project(project, "alembic"), "history", cwd=project) == ""
 
