@@ -62,6 +62,18 @@ def test_an_empty_revision_can_be_written_by_hand(project: Path) -> None:
     assert "(head)" in alembic(project, "current")
 
 
+def test_a_revision_can_be_written_without_the_development_tools(project: Path) -> None:
+    hidden = project / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['ruff'] = None\n")
+    add_a_column(project)
+    alembic(project, "revision", "-m", "empty", PYTHONPATH=str(hidden))
+    alembic(project, "upgrade", "head")
+    alembic(project, "revision", "--autogenerate", "-m", "price", PYTHONPATH=str(hidden))
+    alembic(project, "upgrade", "head")
+    assert "price" in columns(project / "shoplist.db")
+
+
 def test_autogenerate_without_a_change_writes_no_file(project: Path) -> None:
     before = sorted((project / "alembic" / "versions").iterdir())
     assert "no revision is needed" in alembic(

@@ -8,6 +8,7 @@ Nothing here is needed when the application runs: its wheel holds `src/` only.
     server.py        what PostgreSQL and MariaDB have in common; postgresql.py and mariadb.py have the rest
     metadata.py      which tables the models describe
     autogenerate.py  what `alembic revision --autogenerate` writes
+    formatting.py    a new revision in the project's style
     renames.py       a column under another name, or another column
     naming.py        names for constraints that have none
     baseline.py      what a baseline revision runs
