@@ -388,6 +388,15 @@ def test_a_wrong_url_is_explained_and_nothing_is_written(
     assert rendering.files(project) == before
 
 
+def test_a_driver_that_no_later_command_could_load_is_refused(
+    project: Path, database: Path
+) -> None:
+    (project / ".env").write_text(f"DATABASE_URL='sqlite+foo:///{database}'\n")
+    before = rendering.files(project), snapshot(database)
+    assert "The driver of sqlite+foo:// cannot be loaded" in adopt(project, status=1)
+    assert (rendering.files(project), snapshot(database)) == before
+
+
 def test_what_an_application_must_bring_is_named(project: Path, tmp_path: Path) -> None:
     database = tmp_path / "theirs.db"
     with closing(sqlite3.connect(database)) as connection:

@@ -88,6 +88,7 @@ def test_a_project_in_a_folder_with_a_hard_name_works(render: object, tmp_path: 
         ("postgresql://me:hunter2@host:port/x", "no database URL"),
         ("oracle://me:hunter2@host/x", "no database engine called 'oracle'"),
         ("sqlite+aiosqlite:///x.db", "aiosqlite"),
+        ("postgresql+psycopg_async://me:hunter2@host/x", "asynchronous"),
         ("postgresql+nodriver://me:hunter2@host/x", "nodriver"),
         ("sqlite:////no/such/folder/x.db", "/no/such/folder"),
         ("sqlite:///pyproject.toml", "not an SQLite database"),

@@ -86,15 +86,21 @@ def engine_for(url: URL) -> Engine:
     """An engine for one command: each of its connections is closed after use.
 
     Raises:
-        CommandError: SQLAlchemy does not know the driver, or it is not installed.
+        CommandError: SQLAlchemy does not know the driver, it is not installed, or it is asynchronous.
     """
     try:
-        return create_engine(url, poolclass=NullPool)
+        engine = create_engine(url, poolclass=NullPool)
     except (NoSuchModuleError, ImportError) as error:
         raise CommandError(
             f"The driver of {url.drivername}:// cannot be loaded: {error}. "
             "Install it, or name another after the + in the URL"
         ) from error
+    if engine.dialect.is_async:
+        raise CommandError(
+            f"{url.drivername}:// is an asynchronous driver, which Alembic cannot use. "
+            "Name another after the + in the URL, or none"
+        )
+    return engine
 
 
 def lock_timeout(arguments: Mapping[str, str]) -> float:

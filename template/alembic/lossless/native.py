@@ -126,7 +126,8 @@ def native_for(dialect: str) -> Native:
     """
     if dialect not in ENGINES:
         raise CommandError(
-            f"There is no adoption for {dialect} databases yet; it works for: {', '.join(sorted(ENGINES))}."
+            f"There is no adoption for {dialect} databases yet; it works for: {', '.join(sorted(ENGINES))}. "
+            "By hand: write the models with sqlacodegen, a revision with their tables, and `alembic stamp head`."
         )
     module, _, name = ENGINES[dialect].partition(":")
     found = getattr(import_module(module), name)()

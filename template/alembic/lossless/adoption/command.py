@@ -23,7 +23,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, MetaData, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from ..backend import backend_for
+from ..backend import backend_for, engine_for
 from ..native import Native, Schema, Source, differences, native_for
 from . import revision
 from .progress import Progress
@@ -137,6 +137,7 @@ class Adoption:
         if self.options.url is not None:
             self.url = self.native.absolute(self.url)
         backend_for(self.url)  # which tells Alembic how this engine migrates and compares
+        engine_for(self.url)  # whose driver every later command will need
         self.report = Report(self.url.render_as_string(hide_password=True))
         self.progress.note(f"Adopting {self.report.database}")
         with tempfile.TemporaryDirectory(prefix="adopt-") as folder:
