@@ -77,8 +77,10 @@ def rename_table(database: Database, old: str, new: str) -> None:
         database.create_table(old)  # says what is wrong
     assert found is not None
     for other in database.objects():
-        if same_name(other.name, new) and not same_name(old, new):
-            raise CommandError(f"There is a {other.kind} called {new} already")
+        taken = same_name(other.name, new) and not same_name(old, new)
+        if taken and other.kind != "trigger":  # triggers have names of their own
+            kind = "an index" if other.kind == "index" else f"a {other.kind}"
+            raise CommandError(f"There is {kind} called {new} already")
     if found.name == new:
         return
     refuse_if_indexed_by_content(database, old)
@@ -99,10 +101,20 @@ def rename_table(database: Database, old: str, new: str) -> None:
 
 
 def _rename_statistics(database: Database, old: str, new: str) -> None:
+    """Let what ANALYZE found out follow a table, and the indexes that SQLite named after it.
+
+    The key of a WITHOUT ROWID table goes there by the name of the table itself.
+    """
+    before, now = f"sqlite_autoindex_{old}_", f"sqlite_autoindex_{new}_"
+    renamed = (
+        f"CASE WHEN idx = {quote_string(old)} COLLATE NOCASE THEN {quote_string(new)} "
+        f"WHEN substr(idx, 1, {len(before)}) = {quote_string(before)} COLLATE NOCASE "
+        f"THEN {quote_string(now)} || substr(idx, {len(before) + 1}) ELSE idx END"
+    )
     for side in ("sqlite_stat1", "sqlite_stat4"):
         if database.find("table", side) is not None:
             database.run(
-                f"UPDATE {database.qualified(side)} SET tbl = {quote_string(new)} "
+                f"UPDATE {database.qualified(side)} SET tbl = {quote_string(new)}, idx = {renamed} "
                 f"WHERE tbl = {quote_string(old)} COLLATE NOCASE"
             )
 
