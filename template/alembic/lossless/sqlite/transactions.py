@@ -70,6 +70,7 @@ class MigrationTransactions:
         self.connection.info.pop(_KEY, None)
         if self.connection.in_transaction():
             self.connection.rollback()
+        self._undo()  # before the driver's settings: it commits when they change
         for name, value in self._pragmas.items():
             self.driver.execute(f"PRAGMA {name} = {value}")
         self.driver.isolation_level = self._settings[0]
@@ -117,15 +118,22 @@ class MigrationTransactions:
         try:
             self._check_heads()
         except BaseException:
-            self.driver.rollback()
+            self._undo()
             raise
         self.keys.begin()
 
     def _on_commit(self, _: Connection) -> None:
         if not self.driver.in_transaction:
             return
-        self.keys.check()
-        self._heads = read_heads(self.driver, self.version_table) if self._writing else None
+        try:
+            self.keys.check()
+            self._heads = read_heads(self.driver, self.version_table) if self._writing else None
+            self._commit()
+        except BaseException:
+            self._undo()  # SQLAlchemy takes the transaction for ended, whatever happens here
+            raise
+
+    def _commit(self) -> None:
         try:
             self.driver.execute("COMMIT")
         except sqlite3.OperationalError as error:
@@ -135,6 +143,10 @@ class MigrationTransactions:
                 f"{file_of(self.driver)} could not be written: another process was still reading "
                 f"it after {self.lock_timeout:g} seconds. Nothing was changed; try again"
             ) from error
+
+    def _undo(self) -> None:
+        if self.driver.in_transaction:
+            self.driver.execute("ROLLBACK")
 
     def _on_statement(self, *arguments: Any) -> None:
         if self._writing and not self.own_statements and self.driver.in_transaction:
