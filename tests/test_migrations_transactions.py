@@ -71,3 +71,86 @@ def test_what_a_reader_kept_from_being_written_is_not_committed_later(tmp_path: 
         connection.commit()
     assert environment.query("SELECT id FROM p") == [(1,)]
     assert environment.heads() == ["r001"]
+
+
+ROLLING_BACK = FAMILY + "CREATE TABLE x (n UNIQUE ON CONFLICT ROLLBACK); INSERT INTO x VALUES (1);"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "op.execute('/* done */ COMMIT')",
+        "op.execute('; End Transaction')",
+        "op.execute('ROLLBACK')",
+        "op.get_bind().commit()",
+        "op.get_bind().rollback()",
+        "try: op.execute('INSERT INTO x VALUES (1)')\nexcept sa.exc.IntegrityError: pass",
+        "op.get_bind().connection.rollback()",
+    ],
+)
+@pytest.mark.parametrize("after", ["", "op.execute('INSERT INTO p VALUES (3)')"])
+def test_a_revision_that_would_end_its_transaction_is_undone(
+    tmp_path: Path, ending: str, after: str
+) -> None:
+    revision = f"op.execute('INSERT INTO p VALUES (2)')\n{ending}\n{after}"
+    environment = environment_with(tmp_path, ROLLING_BACK, revision)
+    with pytest.raises(CommandError, match=r"is undone.*autocommit_block"):
+        environment.upgrade()
+    assert environment.query("SELECT id FROM p") == [(1,)]
+    assert environment.heads() == ["r001"]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "op.get_bind().connection.commit()",
+        "op.get_bind().connection.executescript('INSERT INTO p VALUES (3)')",
+        "op.get_bind().get_transaction().commit()",
+    ],
+)
+def test_what_a_revision_committed_behind_alembic_s_back_is_said(
+    tmp_path: Path, ending: str
+) -> None:
+    revision = f"op.execute('INSERT INTO p VALUES (2)')\n{ending}\nop.add_column('p', sa.Column('a', sa.Text))"
+    environment = environment_with(tmp_path, FAMILY, revision)
+    with pytest.raises(CommandError, match=r"REMAINS in the database.*autocommit_block"):
+        environment.upgrade()
+    assert environment.query("SELECT count(*) FROM pragma_table_info('p')") == [(1,)]
+    assert environment.heads() == ["r001"]
+
+
+def test_a_revision_may_use_savepoints_and_sessions_and_autocommit_blocks(tmp_path: Path) -> None:
+    environment = environment_with(
+        tmp_path,
+        FAMILY,
+        """
+        from sqlalchemy.orm import Session
+        op.execute("SAVEPOINT s")
+        op.execute("DELETE FROM p")
+        op.execute("ROLLBACK TO s")
+        op.execute("RELEASE s")
+        with op.get_bind().begin_nested() as nested:
+            op.execute("DELETE FROM p")
+            nested.rollback()
+        with Session(op.get_bind()) as session:
+            session.execute(sa.text("INSERT INTO p VALUES (2)"))
+            session.commit()
+        with op.get_context().autocommit_block():
+            op.execute("BEGIN")
+            op.execute("INSERT INTO p VALUES (3)")
+            op.execute("COMMIT")
+        op.execute("INSERT INTO p VALUES (4)")
+        """,
+    )
+    environment.revision("op.execute('INSERT INTO p VALUES (5)')")
+    environment.upgrade()
+    assert environment.query("SELECT id FROM p") == [(1,), (2,), (3,), (4,), (5,)]
+    assert environment.heads() == ["r003"]
+
+
+def test_a_long_comment_hides_no_statement_from_the_foreign_key_check(tmp_path: Path) -> None:
+    revision = f"op.execute('/* {'why ' * 500} */ DELETE FROM p')"
+    environment = environment_with(tmp_path, FAMILY, revision)
+    with pytest.raises(CommandError, match="no parent in p"):
+        environment.upgrade()
+    assert environment.query("SELECT id FROM p") == [(1,)]

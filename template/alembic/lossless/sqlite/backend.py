@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from ..backend import Backend, engine_for
 from . import offline
 from .impl import LosslessSQLiteImpl
-from .transactions import HeadsMoved, MigrationTransactions, driver_connection
+from .transactions import HeadsMoved, MigrationTransactions, driver_connection, transactions_of
 
 
 class SQLiteBackend(Backend):
@@ -54,7 +55,11 @@ class SQLiteBackend(Backend):
                 super().run_migrations()
             except HeadsMoved:
                 continue
-            return
+            break
+        connection = context.get_context().connection
+        transactions = transactions_of(connection) if isinstance(connection, Connection) else None
+        if transactions is not None:
+            transactions.end_run()
 
 
 @contextmanager

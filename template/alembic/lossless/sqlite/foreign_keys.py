@@ -12,15 +12,16 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from alembic.util import CommandError
 
-from .tokens import Kind, Token, fold, quote_name, significant, tokenize
+from .tokens import Token, fold, quote_name, significant, tokenize
 
 SHOWN = 5  # violations named in a message
 
 # Statements that cannot leave a row without its parent.
-_HARMLESS = ("SELECT", "PRAGMA", "EXPLAIN", "ANALYZE", "REINDEX", "VALUES", "SAVEPOINT", "RELEASE")
+HARMLESS = ("SELECT", "PRAGMA", "EXPLAIN", "ANALYZE", "REINDEX", "VALUES", "SAVEPOINT", "RELEASE")
 
 
 @dataclass(frozen=True)
@@ -83,17 +84,19 @@ class ForeignKeyWatch:
             self._renamed.get(violation.parent, violation.parent),
         )
 
+    def writes_version(self, sql: str) -> bool:
+        """Whether a statement is about the version table, by which Alembic says what is done."""
+        names = {fold(token.name) for token in start_of(sql)[:4] if token.can_be_name}
+        return fold(self._version_table) in names
+
     def _can_break_a_reference(self, sql: str) -> bool:
-        tokens = significant(tokenize(sql[:400]))
+        tokens = start_of(sql)
         words = [token.word for token in tokens[:6]]
-        if not words or words[0] in _HARMLESS:
+        if not words or words[0] in HARMLESS or self.writes_version(sql):
             return False
         if words[0] == "CREATE" or words[:2] in (["DROP", "VIEW"], ["DROP", "TRIGGER"]):
             return False
-        if words[:2] == ["DROP", "INDEX"] and not self._has_unique_index(tokens):
-            return False
-        names = {fold(token.name) for token in tokens[:4] if token.kind is not Kind.OPERATOR}
-        return fold(self._version_table) not in names
+        return words[:2] != ["DROP", "INDEX"] or self._has_unique_index(tokens)
 
     def _has_unique_index(self, tokens: Sequence[Token]) -> bool:
         """Whether a statement names a unique index, which a foreign key may rely on."""
@@ -105,6 +108,19 @@ class ForeignKeyWatch:
             ).fetchone()
             for token in tokens[2:]
         )
+
+
+@lru_cache(maxsize=16)
+def start_of(sql: str) -> tuple[Token, ...]:
+    """The first tokens of a statement, ten at least if it has so many; comments are left out."""
+    tokens: tuple[Token, ...] = ()
+    for length in (100, 1000, len(sql)):  # values may follow that are long
+        tokens = significant(tokenize(sql[:length]))
+        while tokens and tokens[0].text == ";":
+            tokens = tokens[1:]
+        if length >= len(sql) or len(tokens) > 10:
+            break
+    return tokens
 
 
 def violations(connection: sqlite3.Connection) -> Counter[Violation]:
@@ -133,14 +149,24 @@ def explain(caused: list[Violation]) -> str:
     """A message that names table, row and parent of each violation, the first few of them."""
     told = list(dict.fromkeys(_tell(violation) for violation in caused))
     more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    mismatch = any(_is_mismatch(violation) for violation in caused)
+    what = (
+        "foreign keys that SQLite cannot check"
+        if mismatch
+        else "rows that refer to rows which do not exist"
+    )
     return (
-        "The migration would leave rows that refer to rows which do not exist: "
-        f"{'; '.join(told[:SHOWN])}{more}. Everything it did is undone; correct the rows, or the revision"
+        f"The migration would leave {what}: {'; '.join(told[:SHOWN])}{more}. "
+        "Everything it did is undone; correct the rows, or the revision"
     )
 
 
+def _is_mismatch(violation: Violation) -> bool:
+    return violation.parent.startswith("foreign key mismatch")
+
+
 def _tell(violation: Violation) -> str:
-    if violation.parent.startswith("foreign key mismatch"):
+    if _is_mismatch(violation):
         return f"{violation.parent} (what it refers to is no longer a primary key or unique)"
     row = f"row {violation.rowid}" if violation.rowid is not None else "a row"
     return f"{row} of table {violation.table} has no parent in {violation.parent}"

@@ -10,6 +10,10 @@ tenth revision keeps the nine before it, each complete; and locks are held no lo
 The price is that another migrator can come in between two revisions. The heads are therefore
 compared under the lock before each revision; when they have moved, `HeadsMoved` is raised, and
 whoever runs the migrations runs what is left.
+
+A revision that ends its transaction itself would leave a part of it in the file, or lose a part
+without anybody's notice. It is stopped before that where it can be seen coming; where the driver was
+told to behind SQLAlchemy's back, or SQLite rolled back by itself, it is stopped at its next statement.
 """
 
 from __future__ import annotations
@@ -22,12 +26,33 @@ from typing import Any
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
-from .foreign_keys import ForeignKeyWatch
+from .foreign_keys import HARMLESS, ForeignKeyWatch, start_of
 from .lock import begin_immediate, file_of, is_lock_error
 from .tokens import quote_name
 
 _KEY = "lossless_transactions"
 _CACHE_SIZE = -64 * 1024  # in KiB, hence negative: room to rebuild large tables and their indexes
+
+
+_INSTEAD = (
+    "A revision is one transaction, which ends with it: use begin_nested() for a part that may "
+    "fail, op.execute() for each statement of a script, and "
+    "`with op.get_context().autocommit_block():` for what cannot be in a transaction"
+)
+PREVENTED = (
+    "The revision was about to end its own transaction (by COMMIT, ROLLBACK or commit()). "
+    f"Everything it did is undone. {_INSTEAD}"
+)
+UNDONE = (
+    "The transaction of the revision was rolled back before the revision ended (by rollback(), "
+    "ON CONFLICT ROLLBACK or RAISE(ROLLBACK)). Everything it did up to there is undone. "
+    f"{_INSTEAD}"
+)
+COMMITTED = (
+    "The revision committed its own transaction (by commit() or executescript() of the driver). "
+    "What it did up to there REMAINS in the database, whose version is still the one before: undo "
+    f"it by hand, or restore a backup, before you run the revision again. {_INSTEAD}"
+)
 
 
 class HeadsMoved(CommandError):
@@ -46,6 +71,11 @@ class MigrationTransactions:
         self.own_statements = False  # whether statements now come from the machinery itself
         self._writing = False
         self._heads: set[str] | None = None
+        self._running = False
+        self._begun = False  # whether a transaction of ours is open, as far as SQLAlchemy knows
+        self._mark = 0
+        self._unrecorded = False  # whether a revision did something, and its version is not written
+        self._ended = ""  # what became of a transaction that a revision ended itself
         self._pragmas = {"foreign_keys": 0, "cache_size": 0, "busy_timeout": 0}
         self._settings: tuple[Any, Any] = (None, None)
 
@@ -62,11 +92,14 @@ class MigrationTransactions:
         self.connection.info[_KEY] = self
         for name, listener in self._listeners():
             event.listen(self.connection, name, listener)
+        # An event does not tell a revision's commit() from Alembic's, which asks the transaction.
+        self.connection.__dict__["commit"] = self._commit_of_connection
 
     def detach(self) -> None:
         """Give the connection back as it was."""
         for name, listener in self._listeners():
             event.remove(self.connection, name, listener)
+        self.connection.__dict__.pop("commit", None)
         self.connection.info.pop(_KEY, None)
         if self.connection.in_transaction():
             self.connection.rollback()
@@ -81,6 +114,7 @@ class MigrationTransactions:
         return (
             ("begin", self._on_begin),
             ("commit", self._on_commit),
+            ("rollback", self._on_rollback),
             ("before_cursor_execute", self._on_statement),
         )
 
@@ -104,34 +138,61 @@ class MigrationTransactions:
         self.keys = ForeignKeyWatch(self.driver, version_table)
         self._writing = writing
         self._heads = None
+        self._running = writing
+        self._ended = ""
+
+    def end_run(self) -> None:
+        """Migrations are over; what else is done on the connection may be committed as one likes."""
+        self._running = self._unrecorded = False
+        self._ended = ""
 
     # -- events
 
     def _on_begin(self, connection: Connection) -> None:
         if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-            return  # Alembic's autocommit_block()
+            self._ended = ""  # Alembic's autocommit_block(), which commits what was before it
+            return
+        if self._ended:
+            raise CommandError(self._ended)
         take_over(self.driver)
         if not self._writing:
             self.driver.execute("BEGIN")
+            self._begun = True
             return
         begin_immediate(self.driver, self.lock_timeout)
         try:
             self._check_heads()
+            self._set_mark()
         except BaseException:
             self._undo()
             raise
         self.keys.begin()
+        self._begun = True
 
     def _on_commit(self, _: Connection) -> None:
-        if not self.driver.in_transaction:
-            return
         try:
-            self.keys.check()
-            self._heads = read_heads(self.driver, self.version_table) if self._writing else None
-            self._commit()
+            if self._begun and self._writing:
+                self._refuse_if_gone()
+                self.keys.check()
+                self._heads = read_heads(self.driver, self.version_table)
+            if self.driver.in_transaction:
+                self._commit()
         except BaseException:
             self._undo()  # SQLAlchemy takes the transaction for ended, whatever happens here
             raise
+        finally:
+            self._begun = False
+        self._is_over(COMMITTED)
+
+    def _on_rollback(self, _: Connection) -> None:
+        self._begun = False
+        self._is_over(UNDONE)
+
+    def _is_over(self, message: str) -> None:
+        """The transaction is over. A revision that goes on after this has ended it itself."""
+        if self._unrecorded:
+            self._ended = message
+        self._unrecorded = False
 
     def _commit(self) -> None:
         try:
@@ -144,13 +205,54 @@ class MigrationTransactions:
                 f"it after {self.lock_timeout:g} seconds. Nothing was changed; try again"
             ) from error
 
+    def _commit_of_connection(self) -> None:
+        """Stands for `Connection.commit`."""
+        if self._begun and self._unrecorded:
+            raise CommandError(PREVENTED)
+        Connection.commit(self.connection)
+
     def _undo(self) -> None:
         if self.driver.in_transaction:
             self.driver.execute("ROLLBACK")
 
     def _on_statement(self, *arguments: Any) -> None:
-        if self._writing and not self.own_statements and self.driver.in_transaction:
-            self.keys.before_statement(arguments[2])
+        if not (self._writing and self._begun):
+            return
+        sql = arguments[2]
+        if not self.own_statements:
+            self._before_statement_of_revision(sql)
+        elif sql.startswith("SAVEPOINT"):  # the first statement of every change
+            self._refuse_if_gone()
+            self._unrecorded = self._running
+
+    def _before_statement_of_revision(self, sql: str) -> None:
+        self._refuse_if_gone()
+        words = [token.word for token in start_of(sql)]
+        if words[:1] in (["COMMIT"], ["END"]) or (words[:1] == ["ROLLBACK"] and "TO" not in words):
+            raise CommandError(PREVENTED)
+        if self.keys.writes_version(sql):
+            self._unrecorded = False
+        elif words and words[0] not in HARMLESS:
+            self._unrecorded = self._running
+        self.keys.before_statement(sql)
+
+    def _set_mark(self) -> None:
+        """Change something that is kept by COMMIT only, and belongs to this connection alone."""
+        self._mark = self._temporary_version() + 1
+        self.driver.execute(f"PRAGMA temp.user_version = {self._mark}")
+
+    def _temporary_version(self) -> int:
+        return int(self.driver.execute("PRAGMA temp.user_version").fetchone()[0])
+
+    def _refuse_if_gone(self) -> None:
+        """See that the transaction is there still.
+
+        Raises:
+            CommandError: the driver has ended it, or SQLite has.
+        """
+        if not self.driver.in_transaction:
+            kept = self._temporary_version() == self._mark
+            raise CommandError(COMMITTED if kept else UNDONE)
 
     def _check_heads(self) -> None:
         if self._heads is not None:
