@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from alembic.util import CommandError
 
-from .database import Database, SchemaObject, show_keys
+from .database import Database, SchemaObject
 from .dependents import (
     column_in_index,
     members_of_index,
@@ -29,15 +29,17 @@ from .dependents import (
 )
 from .drop import can_be_dropped, drop_columns
 from .edit import write_schema
-from .rebuild import TEMPORARY, affinity, column_changes_content, rebuild
+from .rebuild import column_changes_content, ignoring_checks, rebuild
 from .rows import (
     RowCheck,
     condition_check,
-    key_columns,
-    key_of,
+    meaning,
     mentioned_columns,
+    never_null,
     null_check,
     parent_check,
+    unknown_name,
+    value_check,
 )
 from .statement import (
     Check,
@@ -63,6 +65,7 @@ from .tokens import (
     tokenize,
     write_name,
 )
+from .unfit import explain
 from .usage import refuse_if_used
 
 
@@ -97,7 +100,6 @@ class TableChange:
         self.new = self.old
         # For each column (folded) that has values already: the column that has them now.
         self.sources = {fold(c.name): c.name for c in self.old.columns if c.generated is None}
-        self.checks: list[RowCheck] = []
         self.dropped_indexes: set[str] = set()
 
     @property
@@ -130,7 +132,8 @@ class TableChange:
             before: the column before which it shall stand.
 
         Raises:
-            CommandError: there is such a column already, or a second primary key would come.
+            CommandError: there is such a column already, a second primary key would come, or an
+                expression names a column that does not exist.
         """
         name = parse(f"CREATE TABLE x ({definition})").columns[0].name
         if self.new.find_column(name) is not None:
@@ -149,10 +152,9 @@ class TableChange:
             raise CommandError(
                 f"Table {self.new.name} has a primary key already; drop it before {name} becomes it"
             )
-        if added.not_null is not None and added.default is None and added.generated is None:
-            self._refuse_rows_without(added)
-        self.checks += [self._parent_check(key) for key in added.foreign_keys]
-        self.checks += [condition_check(self.new, check) for check in added.checks]
+        for computing in added.constraints:
+            if isinstance(computing, (Check, Generated)):
+                self._refuse_unknown_names(self.new, computing.expression)
 
     def _keep_strings_of(self, name: str) -> None:
         """Write "name" as 'name' where it is a string, before a column of that name comes.
@@ -170,20 +172,11 @@ class TableChange:
         pieces = [c for c in self.new.constraints if isinstance(c, (Check, Generated))]
         for piece in sorted(pieces, key=lambda span: span.start, reverse=True):
             text = self.new.text(piece)
-            for token in reversed(_strings_called(text, name)):
+            strings = _strings_called(text, name)
+            for token in reversed(strings):
                 text = text[: token.start] + quote_string(token.name) + text[token.end :]
-            self.new = self.new.replace(piece, text)
-
-    def _refuse_rows_without(self, column: Column) -> None:
-        """A new NOT NULL column without default is for tables without rows."""
-        if self.new.rowid_alias is not None and same_name(self.new.rowid_alias, column.name):
-            return
-        table = self.database.qualified(self.old.name)
-        self.database.refuse_if_any(
-            f"SELECT {key_of(self.old)} FROM {table}",
-            f"Column {column.name} cannot be added to table {self.old.name} as NOT NULL without "
-            "a server_default: there would be no value for the rows",
-        )
+            if strings:
+                self.new = self.new.replace(piece, text)
 
     def drop_column(self, name: str) -> None:
         """Remove a column, and what is about it alone: its constraints and its own indexes.
@@ -297,14 +290,15 @@ class TableChange:
                 f"Column {name} of table {self.new.name} holds values of its own; it cannot become "
                 "a generated one. Add a generated column beside it"
             )
-        self.new = self.new.replace(column.generated, clause)
+        changed = self.new.replace(column.generated, clause)
+        generated = changed.column(name).generated
+        if generated is not None:
+            self._refuse_unknown_names(changed, generated.expression)
+        self.new = changed
 
     def set_not_null(self, name: str, not_null: bool) -> None:
         """Add or remove NOT NULL."""
-        column = self.column(name)
-        if not_null and column.not_null is None:
-            self.checks.append(null_check(self.new, column.name))
-        self.new = self.new.with_not_null(column.name, not_null=not_null)
+        self.new = self.new.with_not_null(self.column(name).name, not_null=not_null)
 
     # -- constraints
 
@@ -327,11 +321,9 @@ class TableChange:
         if isinstance(added, PrimaryKey):
             self._set_primary_key(added, definition)
             return
-        self.new = new
         if isinstance(added, Check):
-            self.checks.append(condition_check(self.new, added))
-        elif isinstance(added, ForeignKey):
-            self.checks.append(self._parent_check(added))
+            self._refuse_unknown_names(new, added.expression)
+        self.new = new
 
     def _refuse_taken_name(self, added: Constraint) -> None:
         for present in self.new.constraints:
@@ -345,6 +337,15 @@ class TableChange:
         if isinstance(added, (PrimaryKey, Unique, ForeignKey)):
             for name in added.columns:
                 self.column(name)
+
+    def _refuse_unknown_names(self, table: CreateTable, expression: str) -> None:
+        """SQLite would take a name in double quotes that no column has for a string."""
+        name = unknown_name(table, expression)
+        if name is not None:
+            raise CommandError(
+                f'Table {table.name} has no column {name}, which ({expression.strip()}) names: "{name}" '
+                "would be a text to SQLite. Name a column, or write the text in single quotes"
+            )
 
     def _set_primary_key(self, added: PrimaryKey, definition: str) -> None:
         """Put a primary key in the place of the one that is there, as Alembic's batch mode does.
@@ -361,54 +362,6 @@ class TableChange:
         if present is not None:
             self.new = self.new.without_constraint(present)
         self.new = self.new.with_table_constraint(definition)
-        alias = self.new.rowid_alias
-        never_null = added.columns if self.new.without_rowid else (alias,) if alias else ()
-        for name in never_null:
-            if fold(name) in self.sources:
-                self.checks.append(null_check(self.new, name))
-
-    def _parent_check(self, key: ForeignKey) -> RowCheck:
-        """The check for a new foreign key, once it is clear that SQLite could use the key."""
-        if same_name(key.table, self.old.name):
-            parent: CreateTable | None = self.new
-        elif self.database.find("table", key.table) is None:
-            parent = None
-        else:
-            parent = self.database.create_table(key.table)
-        if parent is None:
-            return parent_check(self.database, self.new, key, ())
-        primary = parent.primary_key.columns if parent.primary_key else ()
-        targets = key.target_columns or primary
-        if len(targets) != len(key.columns) or not self._is_unique(parent, targets):
-            raise CommandError(
-                f"A foreign key cannot refer to {key.table} ({', '.join(key.target_columns)}): "
-                "these columns are neither its primary key nor unique together"
-            )
-        return parent_check(self.database, self.new, key, targets)
-
-    def _is_unique(self, parent: CreateTable, targets: Sequence[str]) -> bool:
-        """Whether columns identify a row ("Required and Suggested Database Indexes")."""
-        wanted = sorted(map(fold, targets))
-        keys = [k.columns for k in (parent.primary_key, *parent.uniques) if k is not None]
-        if any(sorted(map(fold, columns)) == wanted for columns in keys):
-            return True
-        unique_indexes = self.database.query(
-            f"SELECT name FROM pragma_index_list({quote_string(parent.name)}, "
-            f'{quote_string(self.database.schema)}) WHERE "unique" AND NOT partial'
-        )
-        return any(
-            sorted(fold(row[0] or "") for row in self._index_columns(name)) == wanted
-            for (name,) in unique_indexes
-        )
-
-    def _index_columns(self, index: str) -> list[tuple[str | None]]:
-        return [
-            (row[0],)
-            for row in self.database.query(
-                f"SELECT name FROM pragma_index_info({quote_string(index)}, "
-                f"{quote_string(self.database.schema)})"
-            )
-        ]
 
     def drop_constraint(self, constraint: Constraint) -> None:
         """Remove a constraint of the table as it is now wanted.
@@ -466,11 +419,10 @@ class TableChange:
         self._refuse_what_sqlite_refuses()
         refuse_new_breakage(self.database, old, new, self.dropped_indexes)
         with self.database.savepoint():
-            early, late = self._checks_before_and_after()
-            for check in early:
+            for check in self._checks_before():
                 check.run(self.database, old)
             self._take_least_invasive_way()
-            for check in late:
+            for check in self._checks_after():
                 check.run(self.database, new)
         self._start(new.name)
 
@@ -489,11 +441,116 @@ class TableChange:
                     f"SQLite does not accept this change of table {self.old.name}: {error}"
                 ) from error
 
-    def _checks_before_and_after(self) -> tuple[list[RowCheck], list[RowCheck]]:
-        """Checks that the rows as they are can answer, and those of columns that are new."""
-        present = {fold(column.name) for column in self.old.columns}
-        early = [check for check in self.checks if check.columns <= present]
-        return early, [check for check in self.checks if check not in early]
+    # -- what the rows must be like
+
+    def _checks_before(self) -> list[RowCheck]:
+        """Checks for values where none may be missing, and none may have been before."""
+        before, unchanged = never_null(self.old), self._unchanged_columns()
+        checks = []
+        for name in never_null(self.new):
+            column = self.column(name)
+            if name in self.sources or name in unchanged:
+                if name not in before:
+                    checks.append(null_check(self.new, column.name))
+            elif column.name == self.new.rowid_alias or column.generated is not None:
+                continue  # SQLite has a value for each row
+            elif _value(column.default_sql) is None:
+                checks.append(value_check(self.new, column.name))
+        return checks
+
+    def _checks_after(self) -> list[RowCheck]:
+        """Checks for the constraints that are new, or new to the values they are about."""
+        checks = [condition_check(self.new, check) for check in self._new_checks()]
+        return checks + [self._parent_check(key) for key in self._new_keys()]
+
+    def _unchanged_columns(self) -> set[str]:
+        """The columns (folded) that have the values after the change that they had before."""
+        kept = set()
+        for column in self.new.columns:
+            before = self.old.find_column(column.name)
+            own = column.generated is not None or fold(column.name) in self.sources
+            if own and before is not None and not column_changes_content(before, column):
+                kept.add(fold(column.name))
+        while stale := {name for name in kept if not self._computed_from(name) <= kept}:
+            kept -= stale
+        return kept
+
+    def _computed_from(self, name: str) -> frozenset[str]:
+        generated = self.column(name).generated
+        return mentioned_columns(self.new, generated.expression) if generated else frozenset()
+
+    def _new_checks(self) -> list[Check]:
+        known = [meaning(self.old, check.expression) for check in self.old.checks]
+        if self.old.rowid_alias != self.new.rowid_alias:
+            known = []  # the rowid, which a CHECK may name, can be another
+        unchanged = self._unchanged_columns()
+        return [
+            check
+            for check in self.new.checks
+            if meaning(self.new, check.expression) not in known
+            or not mentioned_columns(self.new, check.expression) <= unchanged
+        ]
+
+    def _new_keys(self) -> list[ForeignKey]:
+        known = [_reference(key) for key in self.old.foreign_keys]
+        return [
+            key
+            for key in self.new.foreign_keys
+            if _reference(key) not in known
+            or any(
+                fold(name) not in self.sources and self.column(name).generated is None
+                for name in key.columns
+            )
+        ]
+
+    def _parent_check(self, key: ForeignKey) -> RowCheck:
+        """The check for a new foreign key, once it is clear that SQLite could use the key."""
+        if self.database.find("view", key.table) is not None:
+            raise CommandError(f"A foreign key cannot refer to {key.table}: it is a view")
+        if self.database.find("table", key.table) is None:
+            return parent_check(self.database, self.new, key, ())
+        parent = self.database.create_table(key.table)
+        primary = parent.primary_key.columns if parent.primary_key else ()
+        targets = key.target_columns or primary
+        if len(targets) != len(key.columns) or not self._is_unique(parent, targets):
+            raise CommandError(
+                f"A foreign key cannot refer to {key.table} ({', '.join(key.target_columns)}): "
+                "these columns are neither its primary key nor unique together, by their own "
+                "collation"
+            )
+        return parent_check(self.database, self.new, key, targets)
+
+    def _is_unique(self, parent: CreateTable, targets: Sequence[str]) -> bool:
+        """Whether columns identify a row ("Required and Suggested Database Indexes").
+
+        An index counts only if it compares as the columns themselves do.
+        """
+        alias = parent.rowid_alias
+        if alias is not None and [fold(name) for name in targets] == [fold(alias)]:
+            return True
+        columns = [parent.find_column(name) for name in targets]
+        wanted = sorted(
+            (fold(column.name), fold(column.collation or "binary")) for column in columns if column
+        )
+        return len(wanted) == len(targets) and wanted in self._unique_members(parent.name)
+
+    def _unique_members(self, table: str) -> list[list[tuple[str, str]]]:
+        """Name and collation (folded) of what each unique index of a table holds, in order."""
+        schema = quote_string(self.database.schema)
+        indexes = self.database.query(
+            f"SELECT name FROM pragma_index_list({quote_string(table)}, {schema}) "
+            'WHERE "unique" AND NOT partial'
+        )
+        found = []
+        for (index,) in indexes:
+            members = self.database.query(
+                f"SELECT name, coll FROM pragma_index_xinfo({quote_string(index)}, {schema}) "
+                "WHERE key"
+            )
+            found.append(sorted((fold(name or ""), fold(collation)) for name, collation in members))
+        return found
+
+    # -- the ways
 
     def _take_least_invasive_way(self) -> None:
         editable = self.database.can_edit_schema()
@@ -571,11 +628,12 @@ class TableChange:
         if kept.sql != self.old.sql:
             self.database.note(f"Edit the statement of table {self.old.name}; no row is touched")
             write_schema(self.database, {("table", self.old.name): kept.sql})
-        for column in added:
-            self.database.run(
-                f"ALTER TABLE {self.database.qualified(self.old.name)} "
-                f"ADD COLUMN {self.new.text(column)}"
-            )
+        with ignoring_checks(self.database, self.new):
+            for column in added:
+                self.database.run(
+                    f"ALTER TABLE {self.database.qualified(self.old.name)} "
+                    f"ADD COLUMN {self.new.text(column)}"
+                )
 
     def _rebuild(self) -> None:
         if self._keys_may_change():
@@ -589,7 +647,9 @@ class TableChange:
                 without_indexes=self.dropped_indexes,
             )
         except sqlite3.IntegrityError as error:
-            raise CommandError(self._explain(error)) from error
+            raise CommandError(
+                explain(self.database, self.old, self.new, self.sources, error)
+            ) from error
 
     def _keys_may_change(self) -> bool:
         """Whether foreign keys from or to this table could come to mean something else."""
@@ -607,62 +667,6 @@ class TableChange:
             if same_name(before.name, after.name)
         )
 
-    def _explain(self, error: sqlite3.IntegrityError) -> str:
-        """Say which rows did not fit."""
-        reason = str(error).replace(f"{TEMPORARY}{self.old.name}", self.old.name)
-        problem = f"The rows of table {self.old.name} do not fit what is asked of it: {reason}"
-        for key in (self.new.primary_key, *self.new.uniques):
-            if key is None or any(fold(name) not in self.sources for name in key.columns):
-                continue
-            rows = find_duplicates(self.database, self.old, key.columns)
-            if rows:
-                return f"{problem}. More than one row has {', '.join(key.columns)} = {rows}"
-        return problem + self._explain_types()
-
-    def _explain_types(self) -> str:
-        """Which rows hold values that a STRICT table would not take; empty if it is not that."""
-        for column in self.new.columns if self.new.strict else ():
-            if fold(column.name) not in self.sources:
-                continue
-            rows = values_of_other_type(self.database, self.old, column)
-            if rows:
-                return f". Column {column.name} is no {column.declared_type} in the rows: {rows}"
-        return ""
-
-
-def find_duplicates(database: Database, table: CreateTable, columns: Sequence[str]) -> str:
-    """Values that more than one row has in these columns; the first five, or an empty text."""
-    names = ", ".join(quote_name(name) for name in columns)
-    present = " AND ".join(f"{quote_name(name)} IS NOT NULL" for name in columns)
-    rows = database.query(
-        f"SELECT {names} FROM {database.qualified(table.name)} WHERE {present} "
-        f"GROUP BY {names} HAVING count(*) > 1 LIMIT 6"
-    )
-    return show_keys(rows) if rows else ""
-
-
-def values_of_other_type(database: Database, table: CreateTable, column: Column) -> str:
-    """Keys of rows whose value cannot become this type; the first five, or an empty text.
-
-    A column of that type in a table that is not STRICT shows what SQLite makes of the values.
-    """
-    kept = {"integer": "integer", "real": "real", "text": "text", "blob": "blob"}
-    kind = kept.get(affinity(column.declared_type))
-    if kind is None:
-        return ""
-    key = key_of(table)
-    marks = ", ".join(f"k{number}" for number in range(len(key_columns(table))))
-    database.run(f"CREATE TEMP TABLE lossless_types ({marks}, v {column.declared_type})")
-    database.run(
-        f"INSERT INTO temp.lossless_types SELECT {key}, {quote_name(column.name)} "
-        f"FROM {database.qualified(table.name)}"
-    )
-    rows = database.query(
-        f"SELECT {marks} FROM temp.lossless_types WHERE typeof(v) NOT IN ('{kind}', 'null') LIMIT 6"
-    )
-    database.run("DROP TABLE temp.lossless_types")
-    return show_keys(rows) if rows else ""
-
 
 def _keys(table: CreateTable) -> tuple[object, ...]:
     """What decides which automatic indexes a table has, in their order."""
@@ -675,6 +679,11 @@ def _keys(table: CreateTable) -> tuple[object, ...]:
             )
             found.append((type(constraint), parts, constraint.on_conflict))
     return tuple(found)
+
+
+def _reference(key: ForeignKey) -> tuple[object, ...]:
+    """What a foreign key is from and to."""
+    return [fold(n) for n in key.columns], fold(key.table), [fold(n) for n in key.target_columns]
 
 
 def _strings_called(sql: str, name: str) -> list[Token]:

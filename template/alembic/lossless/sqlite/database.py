@@ -20,7 +20,9 @@ from sqlalchemy.exc import DBAPIError
 
 from .statement import CreateTable, ForeignKey, NotACreateTable, parse
 from .tokens import fold, quote_name, quote_string, same_name
-from .transactions import transactions_of
+from .transactions import driver_connection, transactions_of
+
+_SHOWN = 60  # characters or bytes of a value in a message
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Database(ABC):
             CommandError: it found some, and this database is live. Otherwise the script that is
                 written stops at this place if it finds some.
         """
+
+    def find_keys(self, query: str) -> str:
+        """The first five of the keys that a query selects, for a message; empty if there are none."""
+        rows = self.query(f"{query} LIMIT 6")
+        return show_keys(rows) if rows else ""
 
     def note(self, text: str) -> None:  # noqa: B027 - a live database needs no comments
         """Say what the next statements do, where somebody will read them."""
@@ -229,9 +236,18 @@ class LiveDatabase(Database):
             raise
 
     def refuse_if_any(self, query: str, message: str) -> None:
-        rows = self.query(f"{query} LIMIT 6")
-        if rows:
-            raise CommandError(f"{message}: {show_keys(rows)}")
+        keys = self.find_keys(query)
+        if keys:
+            raise CommandError(f"{message}: {keys}")
+
+    def find_keys(self, query: str) -> str:
+        """Also of text that is not UTF-8, which SQLite keeps and Python refuses to read."""
+        driver = driver_connection(self.connection)
+        before, driver.text_factory = driver.text_factory, _read_text
+        try:
+            return super().find_keys(query)
+        finally:
+            driver.text_factory = before
 
     def can_edit_schema(self) -> bool:
         self.run("PRAGMA writable_schema = ON")
@@ -257,8 +273,19 @@ class LiveDatabase(Database):
             self.transactions.keys.table_renamed(old, new)
 
 
+def _read_text(content: bytes) -> str:
+    return content.decode("utf-8", "backslashreplace")
+
+
 def show_keys(rows: Sequence[Sequence[Any]]) -> str:
     """Up to five keys, for a message."""
-    shown = [", ".join(repr(value) for value in row) for row in rows[:5]]
+    shown = [", ".join(_show(value) for value in row) for row in rows[:5]]
     keys = "; ".join(f"({key})" if len(rows[0]) > 1 else key for key in shown)
     return keys + (" and more" if len(rows) > 5 else "")
+
+
+def _show(value: Any) -> str:
+    """A value, or the beginning of a long one."""
+    if isinstance(value, (str, bytes)) and len(value) > _SHOWN:
+        return f"{value[:_SHOWN]!r}..."
+    return repr(value)

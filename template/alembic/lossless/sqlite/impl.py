@@ -17,13 +17,13 @@ from sqlalchemy import Column, Constraint, Index, MetaData, Table
 from sqlalchemy.exc import IntegrityError
 
 from . import batch
-from .change import find_duplicates
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase
 from .offline import Script
 from .operations import BatchOptions, Operation, TableOperations
 from .rename import rename_table
 from .transactions import transactions_of
+from .unfit import find_duplicates
 
 
 class LosslessSQLiteImpl(ComparingImpl):
@@ -204,7 +204,7 @@ class LosslessSQLiteImpl(ComparingImpl):
         table = database.create_table(index.table.name)
         names = [column.name for column in index.columns if table.find_column(column.name)]
         try:
-            rows = find_duplicates(database, table, names) if names else ""
+            rows = find_duplicates(database, database.qualified(table.name), names) if names else ""
         except sqlite3.Error:
             rows = ""
         return f"{problem}. More than one row has {', '.join(names)} = {rows}" if rows else problem

@@ -1,7 +1,8 @@
 """Questions to the rows before a constraint is put on them.
 
 Each `RowCheck` is a query that finds the rows a new constraint would not allow; what it found is
-shown by key. Knows SQL of one table; knows nothing of how the constraint will be added.
+shown by key. Knows SQL of one table, and its columns in an expression; knows nothing of how the
+constraint will be added.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from .database import Database
 from .statement import Check, CreateTable, ForeignKey
-from .tokens import Kind, fold, quote_name, significant, tokenize
+from .tokens import Kind, Token, fold, quote_name, significant, tokenize
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,6 @@ class RowCheck:
 
     message: str
     condition: str  # SQL over the table's columns: true for a row that must not be there
-    columns: frozenset[str]  # the columns (folded) that the condition uses
 
     def run(self, database: Database, table: CreateTable) -> None:
         """Look for such rows.
@@ -61,18 +61,36 @@ def null_check(table: CreateTable, column: str) -> RowCheck:
     return RowCheck(
         f"Column {column} of table {table.name} cannot become NOT NULL: it is NULL in the rows",
         f"{quote_name(column)} IS NULL",
-        frozenset([fold(column)]),
     )
+
+
+def value_check(table: CreateTable, column: str) -> RowCheck:
+    """All rows: a new NOT NULL column without default is for tables without rows."""
+    return RowCheck(
+        f"Column {column} cannot be added to table {table.name} as NOT NULL without a "
+        "server_default: there would be no value for the rows",
+        "1",
+    )
+
+
+def never_null(table: CreateTable) -> list[str]:
+    """The columns (folded) that cannot be NULL, in the table's order."""
+    key = table.primary_key
+    primary = key.columns if key is not None and table.without_rowid else (table.rowid_alias,)
+    known = {fold(name) for name in primary if name is not None}
+    return [
+        fold(column.name)
+        for column in table.columns
+        if column.not_null is not None or fold(column.name) in known
+    ]
 
 
 def condition_check(table: CreateTable, check: Check) -> RowCheck:
     """Rows for which a CHECK is false; NULL is allowed, as in SQL it is."""
     named = f" {check.name}" if check.name else ""
     return RowCheck(
-        f"CHECK{named} ({check.expression}) cannot be added to table {table.name}: "
-        "it does not hold for the rows",
-        f"NOT ({check.expression})",
-        mentioned_columns(table, check.expression),
+        f"CHECK{named} ({check.expression.strip()}) of table {table.name} would not hold for the rows",
+        f"NOT ({check.expression}\n)",  # a comment may be the last of it
     )
 
 
@@ -87,19 +105,19 @@ def parent_check(
     )
     present = " AND ".join(f"{name} IS NOT NULL" for name in columns)
     if not targets:  # the parent is missing altogether
-        return RowCheck(message, present, frozenset(map(fold, key.columns)))
-    # The child's columns get the table's name: the parent may have columns of the same name.
+        return RowCheck(message, present)
+    # The child's columns get the table's name: the parent may have columns of the same name. Behind
+    # "+" they have no affinity: the parent's alone counts for a key (foreignkeys.html, section 3).
     child = quote_name(table.name)
     alias = "lossless_parent"
     equal = " AND ".join(
-        f"{alias}.{quote_name(target)} = {child}.{name}"
+        f"{alias}.{quote_name(target)} = +{child}.{name}"
         for target, name in zip(targets, columns, strict=True)
     )
     return RowCheck(
         message,
         f"{present} AND NOT EXISTS "
         f"(SELECT 1 FROM {database.qualified(key.table)} AS {alias} WHERE {equal})",
-        frozenset(map(fold, key.columns)),
     )
 
 
@@ -118,3 +136,37 @@ def mentioned_columns(table: CreateTable, expression: str) -> frozenset[str]:
         if token.kind in (Kind.WORD, Kind.QUOTED) and fold(token.name) in known:
             found.add(fold(token.name))
     return frozenset(found)
+
+
+def unknown_name(table: CreateTable, expression: str) -> str | None:
+    """A name in double quotes where a column's must stand, that no column has; None without one."""
+    known = {fold(column.name) for column in table.columns} | {"rowid", "_rowid_", "oid"}
+    tokens = significant(tokenize(expression))
+    for place, token in enumerate(tokens):
+        follows = tokens[place + 1].text if place + 1 < len(tokens) else ""
+        before = tokens[place - 1].word if place else ""
+        if follows in ("(", ".") or before in ("COLLATE", "AS"):
+            continue  # a function, a table, a collation, a type
+        if _in_double_quotes(token) and fold(token.name) not in known:
+            return token.name
+    return None
+
+
+def meaning(table: CreateTable, expression: str) -> list[tuple[str, str]]:
+    """An expression in a form that is equal where the same is meant.
+
+    A name in double quotes is a string if the table has no such column.
+    """
+    known = {fold(column.name) for column in table.columns}
+    found = []
+    for token in significant(tokenize(expression)):
+        unknown = _in_double_quotes(token) and fold(token.name) not in known
+        if token.kind is Kind.STRING or unknown:
+            found.append(("string", token.name))
+        else:
+            found.append(("name" if token.can_be_name else "other", fold(token.name)))
+    return found
+
+
+def _in_double_quotes(token: Token) -> bool:
+    return token.kind is Kind.QUOTED and token.text[0] == '"'
