@@ -24,6 +24,7 @@ from sqlalchemy.schema import Computed, Constraint
 from sqlalchemy.types import NullType, TypeEngine
 
 from . import statement
+from .tokens import RESERVED, Kind, quote_name, same_name, tokenize
 
 
 def column_definition(dialect: Dialect, column: Column[Any], **options: Any) -> str:
@@ -45,6 +46,22 @@ def constraint_definition(dialect: Dialect, constraint: Constraint) -> str:
     make_compiler: Any = dialect.ddl_compiler  # SQLAlchemy 2.0 and 2.1 type it differently
     compiler = make_compiler(dialect, None)
     return str(compiler.process(constraint) or "").strip()
+
+
+def with_column_called(definition: str, old: str, new: str) -> str:
+    """A CHECK's definition with a column's name now in the place of an earlier one."""
+    start = "CREATE TABLE t (x, "
+    table = statement.parse(f"{start}{definition})")
+    for check in table.checks:
+        place = table.sql.index(check.expression, check.start)
+        for token in reversed(tokenize(check.expression)):
+            name = token.kind is Kind.QUOTED or (
+                token.kind is Kind.WORD and token.word not in RESERVED
+            )
+            if name and same_name(token.name, old):
+                span = statement.Span(place + token.start, place + token.end)
+                table = table.replace(span, quote_name(new))
+    return table.sql[len(start) : -1]
 
 
 def attached_constraint(constraint: Constraint, table: str, columns: Sequence[str]) -> Constraint:

@@ -31,6 +31,7 @@ _KINDS: Mapping[type[Constraint], type[statement.Constraint]] = {
     ForeignKeyConstraint: statement.ForeignKey,
     CheckConstraint: statement.Check,
 }
+DROPPABLE = tuple(_KINDS.values())  # what drop_constraint() can mean
 
 
 def find_constraint(
@@ -49,9 +50,7 @@ def find_constraint(
     """
     kind = next((kind for of, kind in _KINDS.items() if isinstance(wanted, of)), None)
     candidates = [
-        constraint
-        for constraint in table.constraints
-        if isinstance(constraint, kind or tuple(_KINDS.values()))
+        constraint for constraint in table.constraints if isinstance(constraint, kind or DROPPABLE)
     ]
     name = str(wanted.name) if isinstance(wanted.name, str) else None
     if name is not None:

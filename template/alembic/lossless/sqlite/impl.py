@@ -14,7 +14,7 @@ from typing import Any
 from alembic import context
 from alembic.util import CommandError, messaging
 from sqlalchemy import Column, Constraint, Index, MetaData, Table
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from . import batch
 from .comparison import ComparingImpl
@@ -22,6 +22,7 @@ from .database import Database, LiveDatabase
 from .offline import Script
 from .operations import BatchOptions, Operation, TableOperations
 from .rename import rename_table
+from .tokens import fold
 from .transactions import transactions_of
 from .unfit import find_duplicates
 
@@ -36,6 +37,7 @@ class LosslessSQLiteImpl(ComparingImpl):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.script = Script(self) if self.as_sql else None
+        self._just_renamed: dict[str, str] = {}  # the column of the last alter_column
         if not self.as_sql and self.connection is not None:
             # On a connection that transactions.py does not govern, the driver begins no transaction
             # before DDL, and to rely on one would lose the row of the version table.
@@ -110,8 +112,16 @@ class LosslessSQLiteImpl(ComparingImpl):
         operations: Iterable[Operation],
         schema: str | None = None,
         options: BatchOptions | None = None,
+        renamed: Mapping[str, str] | None = None,
     ) -> None:
         """Run operations on one table by the least invasive way.
+
+        Args:
+            table: its name.
+            operations: what to do.
+            schema: where the table is.
+            options: those of batch_alter_table.
+            renamed: names now, for names (folded) by which the operations may still call columns.
 
         Raises:
             CommandError: one of them cannot be done without losing something; nothing was done.
@@ -120,7 +130,9 @@ class LosslessSQLiteImpl(ComparingImpl):
         conventions = self._conventions(options)
         try:
             with database.savepoint():
-                TableOperations(self, database, table, conventions, options).run(operations)
+                TableOperations(self, database, table, conventions, options, renamed).run(
+                    operations
+                )
         except sqlite3.Error as error:
             raise CommandError(
                 f"Table {table} cannot be changed as the revision asks: {error}"
@@ -139,6 +151,8 @@ class LosslessSQLiteImpl(ComparingImpl):
     ) -> None:
         operation = ("alter_column", (table_name, column_name), options)
         self.run_operations(table_name, [operation], schema)
+        name = options.get("name")
+        self._just_renamed = {} if name is None else {fold(column_name): name}
 
     def add_column(
         self,
@@ -161,14 +175,21 @@ class LosslessSQLiteImpl(ComparingImpl):
         self.run_operations(table_name, [("drop_column", (table_name, column), options)], schema)
 
     def add_constraint(self, const: Constraint, **options: Any) -> None:
-        self._run_on_table_of(const, ("add_constraint", (const,), options))
+        """Also the CHECK of a new type, which Alembic still makes for the column's earlier name."""
+        operation = ("add_constraint", (const,), options)
+        self._run_on_table_of(const, operation, self._just_renamed)
 
     def drop_constraint(self, const: Constraint, **options: Any) -> None:
         self._run_on_table_of(const, ("drop_constraint", (const,), options))
 
-    def _run_on_table_of(self, constraint: Constraint, operation: Operation) -> None:
+    def _run_on_table_of(
+        self,
+        constraint: Constraint,
+        operation: Operation,
+        renamed: Mapping[str, str] | None = None,
+    ) -> None:
         table = constraint.table
-        self.run_operations(table.name, [operation], table.schema)
+        self.run_operations(table.name, [operation], table.schema, renamed=renamed)
 
     def rename_table(
         self, old_table_name: str, new_table_name: str, schema: str | None = None
@@ -181,6 +202,20 @@ class LosslessSQLiteImpl(ComparingImpl):
             super().create_index(index, **options)
         except IntegrityError as error:
             raise CommandError(self._explain_duplicates(index, error)) from error
+        except DBAPIError as error:
+            raise CommandError(f"Index {index.name} cannot be made: {error.orig}") from error
+
+    def drop_index(self, index: Index, **options: Any) -> None:
+        try:
+            super().drop_index(index, **options)
+        except DBAPIError as error:
+            raise CommandError(f"Index {index.name} cannot be dropped: {error.orig}") from error
+
+    def drop_table(self, table: Table, **options: Any) -> None:
+        try:
+            super().drop_table(table, **options)
+        except DBAPIError as error:
+            raise CommandError(f"Table {table.name} cannot be dropped: {error.orig}") from error
 
     def _refuse_unknown_columns(self, index: Index) -> None:
         """SQLite would take a name in double quotes that no column has for a string."""

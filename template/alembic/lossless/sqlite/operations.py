@@ -17,6 +17,7 @@ from sqlalchemy import (
     Computed,
     Constraint,
     Dialect,
+    ForeignKeyConstraint,
     Identity,
     Index,
     PrimaryKeyConstraint,
@@ -34,11 +35,12 @@ from .constructs import (
     declared_type,
     default_expression,
     generated_clause,
+    with_column_called,
 )
 from .database import Database
-from .find import find_constraint, find_content
+from .find import DROPPABLE, find_constraint, find_content
 from .rename import rename_column, rename_table
-from .tokens import fold
+from .tokens import fold, same_name
 
 if TYPE_CHECKING:
     from .impl import LosslessSQLiteImpl
@@ -69,6 +71,7 @@ class TableOperations:
         table: its name.
         conventions: naming conventions to find constraints without names by.
         options: those of batch_alter_table.
+        renamed: names now, for names (folded) by which operations may still call columns.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class TableOperations:
         table: str,
         conventions: Iterable[Mapping[str, Any]],
         options: BatchOptions | None = None,
+        renamed: Mapping[str, str] | None = None,
     ) -> None:
         self.impl = impl
         self.dialect: Dialect = impl.dialect
@@ -90,7 +94,7 @@ class TableOperations:
             always_rebuild=self.options.recreate == "always",
             never_rebuild=self.options.recreate == "never",
         )
-        self._renamed: dict[str, str] = {}
+        self.renamed: dict[str, str] = dict(renamed or {})
         self._given_names: dict[
             str, Constraint
         ] = {}  # of constraints in batch_alter_table's arguments
@@ -193,7 +197,7 @@ class TableOperations:
         if name is not None and name != column:
             self._apply()
             rename_column(self.database, self.change.old.name, column, name)
-            self._renamed[fold(column_name)] = column = name
+            self.renamed[fold(column_name)] = column = name
             self._reload(self.change.old.name)
         if type_ is not None:
             type_ = to_instance(type_)
@@ -219,7 +223,7 @@ class TableOperations:
         """A column's name now; a batch may still call it by the name it had when it began."""
         if self.change.new.find_column(name) is not None:
             return name
-        return self._renamed.get(fold(name), name)
+        return self.renamed.get(fold(name), name)
 
     def _reload(self, table: str) -> None:
         self.change = TableChange(
@@ -233,8 +237,22 @@ class TableOperations:
         if rule is not None and not rule(self.impl):
             return  # an Enum or Boolean that makes no constraint here
         definition = constraint_definition(self.dialect, constraint)
-        if definition:
-            self.change.add_constraint(definition)
+        if not definition:
+            raise CommandError(self._nothing_to_add(constraint))
+        if getattr(constraint, "_type_bound", False):
+            for old in list(self.renamed):
+                definition = with_column_called(definition, old, self._current(old))
+        self.change.add_constraint(definition)
+
+    def _nothing_to_add(self, constraint: Constraint) -> str:
+        table = self.change.new.name
+        if isinstance(constraint, ForeignKeyConstraint):
+            return (
+                f"A foreign key of table {table} cannot refer to {constraint.referred_table.fullname}"
+                ": SQLite has none from one database to another. If the table is in the same one, "
+                "name its schema (referent_schema)"
+            )
+        return f"SQLite has nothing for this constraint of table {table}: {constraint!r}"
 
     def drop_constraint(
         self, constraint: Constraint, *, if_exists: bool | None = None, **_: Any
@@ -261,7 +279,13 @@ class TableOperations:
                 f"Table {table.name} has no constraint {constraint.name}, but an index of that "
                 "name: use drop_index()"
             )
-        present = [c.name for c in table.constraints if c.name]
+        for other in table.constraints:
+            if other.name and same_name(other.name, str(constraint.name)):
+                return (
+                    f"{other.name} is {table.text(other)} of column {other.column} of table "
+                    f"{table.name}, which alter_column() changes"
+                )
+        present = [c.name for c in table.constraints if c.name and isinstance(c, DROPPABLE)]
         has = f"it has: {', '.join(present)}" if present else "none of its constraints has a name"
         return f"Table {table.name} has no constraint {constraint.name}; {has}"
 
