@@ -1,0 +1,306 @@
+"""Constraints that come into a table: which rows and which definitions they are refused for."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.util import CommandError
+
+from migrating import migrate
+from test_migrations_sqlite import Revision, fill, in_batch, query, refused
+
+LETTER = sa.Enum("a", "b", name="letter", create_constraint=True)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "test.db"
+
+
+def key_to_parent(op: Operations) -> None:
+    op.create_foreign_key("fk", "t", "p", ["x"], ["a"])
+
+
+@pytest.mark.parametrize(
+    ("parent", "message"),
+    [
+        ("CREATE TABLE p (a); CREATE UNIQUE INDEX u ON p (a COLLATE NOCASE)", "nor unique"),
+        ("CREATE TABLE p (a, UNIQUE (a COLLATE NOCASE))", "nor unique"),
+        ("CREATE TABLE p (a); CREATE UNIQUE INDEX u ON p (a) WHERE a > 1", "nor unique"),
+        ("CREATE VIEW p AS SELECT 1 AS a", "it is a view"),
+        ("CREATE TABLE p (a PRIMARY KEY); INSERT INTO p VALUES ('1')", "no parent for the rows: 5"),
+    ],
+)
+def test_a_foreign_key_that_sqlite_would_not_hold_up_is_refused(
+    path: Path, parent: str, message: str
+) -> None:
+    fill(path, f"{parent}; CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)")
+    fill(path, "INSERT INTO t VALUES (5, 1)")
+    assert message in refused(path, key_to_parent)
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        "CREATE TABLE p (a TEXT PRIMARY KEY); INSERT INTO p VALUES ('1')",
+        "CREATE TABLE p (a TEXT COLLATE NOCASE); CREATE UNIQUE INDEX u ON p (a);"
+        "INSERT INTO p VALUES ('1')",
+        "CREATE TABLE p (a INTEGER PRIMARY KEY); INSERT INTO p VALUES (1)",
+    ],
+)
+def test_a_foreign_key_compares_as_the_parent_does(path: Path, parent: str) -> None:
+    fill(path, f"{parent}; CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1), (NULL)")
+    migrate(path, key_to_parent)
+    assert query(path, "PRAGMA foreign_key_check") == []
+    assert len(query(path, "PRAGMA foreign_key_list(t)")) == 1
+
+
+def test_a_foreign_key_from_one_database_to_another_is_refused(path: Path, tmp_path: Path) -> None:
+    fill(path, "CREATE TABLE p (id INTEGER PRIMARY KEY)")
+    fill(tmp_path / "other.db", "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (x)")
+    engine = sa.create_engine(f"sqlite:///{path}")
+    attach = f"ATTACH '{tmp_path / 'other.db'}' AS other"
+    sa.event.listen(engine, "connect", lambda driver, _: driver.execute(attach))
+
+    def revision(op: Operations, **options: Any) -> None:
+        with op.batch_alter_table("t", schema="other") as batch:
+            batch.create_foreign_key("fk", "p", ["x"], ["id"], **options)
+
+    with pytest.raises(CommandError, match="referent_schema"):
+        migrate(path, revision, engine=engine)
+    migrate(path, lambda op: revision(op, referent_schema="other"), engine=engine)
+    engine.dispose()
+    assert len(query(tmp_path / "other.db", "PRAGMA foreign_key_list(t)")) == 1
+
+
+@pytest.mark.parametrize("name", ["Status", "status", "my status", "in"])
+@pytest.mark.parametrize("batch", [True, False])
+def test_the_check_of_a_type_is_about_the_column_s_new_name(
+    path: Path, name: str, batch: bool
+) -> None:
+    fill(path, f'CREATE TABLE t (id INTEGER PRIMARY KEY, "{name}" VARCHAR(10))')
+    change: dict[str, Any] = {
+        "new_column_name": "State",
+        "existing_type": sa.String(10),
+        "type_": LETTER,
+    }
+    if batch:
+        migrate(path, in_batch(lambda b: b.alter_column(name, **change)))
+    else:
+        migrate(path, lambda op: op.alter_column("t", name, **change))
+    fill(path, "INSERT INTO t VALUES (1, 'a')")
+    with pytest.raises(sqlite3.IntegrityError, match="letter"):
+        fill(path, "INSERT INTO t VALUES (2, 'c')")
+
+
+@pytest.mark.parametrize(
+    "revision",
+    [
+        lambda op: op.create_check_constraint("ck", "t", sa.column("Missing") > 3),
+        lambda op: op.add_column("t", sa.Column("n", sa.Text, sa.CheckConstraint('"Missing" > 3'))),
+        lambda op: op.add_column("t", sa.Column("n", sa.Text, sa.Computed('x || "Missing"'))),
+    ],
+)
+def test_a_name_in_double_quotes_that_no_column_has_is_refused(
+    path: Path, revision: Revision
+) -> None:
+    fill(path, "CREATE TABLE t (x)")
+    assert "has no column Missing" in refused(path, revision)
+
+
+def test_other_names_in_double_quotes_are_none_of_a_column(path: Path) -> None:
+    fill(path, 'CREATE TABLE t ("My X")')
+    text = '"t"."My X" COLLATE "nocase" <> CAST("abs"(1) AS "TEXT") AND "rowid" < 9'
+    migrate(path, lambda op: op.create_check_constraint("ck", "t", text))
+
+
+AS_THEY_WILL_BE = {
+    "the type of a checked column": lambda b: (
+        b.alter_column("x", type_=sa.Integer()),
+        b.create_check_constraint("ck", "x > 3"),
+    ),
+    "a column in the place of another": lambda b: (
+        b.drop_column("x"),
+        b.add_column(
+            sa.Column(
+                "x", sa.Integer, sa.CheckConstraint("x = 70"), nullable=False, server_default="70"
+            )
+        ),
+    ),
+    "a reference of a column in the place of another": lambda b: (
+        b.drop_column("x"),
+        b.add_column(sa.Column("x", sa.Integer, sa.ForeignKey("p.id", name="fk"))),
+    ),
+    "a column that comes and goes": lambda b: (
+        b.add_column(sa.Column("y", sa.Integer, sa.CheckConstraint("y > 1"), server_default="0")),
+        b.drop_column("y"),
+    ),
+    "constraints that come and go": lambda b: (
+        b.create_check_constraint("ck", "n > 1"),
+        b.create_foreign_key("fk", "p", ["x"], ["id"]),
+        b.drop_constraint("fk", type_="foreignkey"),
+        b.drop_constraint("ck", type_="check"),
+    ),
+    "NOT NULL that comes and goes": lambda b: (
+        b.alter_column("n", nullable=False),
+        b.alter_column("n", nullable=True),
+    ),
+    "NOT NULL of a column that goes": lambda b: (
+        b.alter_column("n", nullable=False),
+        b.drop_column("n"),
+    ),
+    "a default after NOT NULL": lambda b: (
+        b.add_column(sa.Column("y", sa.Integer, nullable=False)),
+        b.alter_column("y", server_default="7"),
+    ),
+}
+
+
+@pytest.mark.parametrize("work", AS_THEY_WILL_BE.values(), ids=AS_THEY_WILL_BE.keys())
+def test_a_batch_is_judged_by_the_rows_as_they_will_be(path: Path, work: Any) -> None:
+    fill(path, "CREATE TABLE p (id INTEGER PRIMARY KEY)")
+    fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, x VARCHAR(10), n INT)")
+    fill(path, "INSERT INTO t VALUES (1, '10', NULL), (2, '5', NULL)")
+    migrate(path, in_batch(work))
+    assert query(path, "SELECT id FROM t") == [(1,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (lambda b: b.alter_column("x", type_=sa.Integer()), "would not hold for the rows: 1"),
+        (
+            lambda b: (
+                b.drop_column("n"),
+                b.add_column(sa.Column("n", sa.Integer, nullable=False)),
+            ),
+            "no value for the rows: 1",
+        ),
+        (
+            lambda b: (b.add_column(sa.Column("y", sa.Text)), b.alter_column("y", nullable=False)),
+            "no value for the rows: 1",
+        ),
+        (
+            lambda b: (
+                b.drop_column("n"),
+                b.add_column(
+                    sa.Column("n", sa.Integer, sa.CheckConstraint("n > 0"), server_default="0")
+                ),
+            ),
+            "would not hold for the rows: 1",
+        ),
+    ],
+)
+def test_a_batch_that_would_break_a_constraint_is_refused(
+    path: Path, work: Any, message: str
+) -> None:
+    columns = "id INTEGER PRIMARY KEY, x TEXT CHECK (typeof(x) = 'text'), n INT"
+    fill(path, f"CREATE TABLE t ({columns}); INSERT INTO t VALUES (1, '7', 1)")
+    assert message in refused(path, in_batch(work))
+
+
+def test_rows_that_broke_a_check_before_do_not_stop_a_rebuild(path: Path) -> None:
+    fill(path, 'CREATE TABLE t (a CHECK (a > 0 AND a <> "z"), b)')
+    fill(path, "PRAGMA ignore_check_constraints = 1; INSERT INTO t VALUES (-1, 1)")
+    migrate(path, in_batch(lambda b: b.alter_column("b", type_=sa.Integer())))
+    column = sa.Column("z", sa.Integer, sa.CheckConstraint("z > 1"), server_default="5")
+    migrate(path, lambda op: op.add_column("t", column))
+    assert query(path, "SELECT * FROM t") == [(-1, 1, 5)]
+    with pytest.raises(sqlite3.IntegrityError):
+        fill(path, "INSERT INTO t VALUES (-1, 1, 5)")
+    assert "rows: 1" in refused(path, lambda op: op.create_check_constraint("ck", "t", "a > 0"))
+
+
+def test_a_check_may_end_in_a_comment(path: Path) -> None:
+    fill(path, "CREATE TABLE t (x); INSERT INTO t VALUES ('a')")
+    migrate(path, lambda op: op.create_check_constraint("ck", "t", "x <> 'z' -- really\n"))
+    message = refused(path, lambda op: op.create_check_constraint("no", "t", "x <> 'a' -- never\n"))
+    assert message.endswith("for the rows: 1")
+
+
+def test_adding_columns_stays_quick_in_a_table_of_many_checks(path: Path) -> None:
+    checks = ", ".join(f"CHECK (a <> {number})" for number in range(300))
+    fill(path, f"CREATE TABLE t (a, {checks})")
+
+    def add(batch: Any) -> None:
+        for number in range(10):
+            batch.add_column(sa.Column(f"x{number}", sa.Integer))
+
+    before = process_time()
+    migrate(path, in_batch(add))
+    assert process_time() - before < 5
+    assert len(query(path, "PRAGMA table_info(t)")) == 11
+
+
+def test_keys_in_messages_are_short_and_readable(path: Path) -> None:
+    fill(path, "CREATE TABLE t (k PRIMARY KEY, x)")
+    fill(path, "INSERT INTO t VALUES (zeroblob(3000), 1), (CAST(x'ff41' AS TEXT), 1)")
+    message = refused(path, lambda op: op.create_check_constraint("ck", "t", "x > 1"))
+    assert "would not hold" in message
+    assert "xffA'" in message
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (lambda b: b.create_primary_key("pk", ["i"]), "Column i is no INTEGER in the rows: 2"),
+        (
+            lambda b: b.alter_column("n", type_=sa.Integer()),
+            "More than one row has n = 1",
+        ),
+        (
+            lambda b: b.alter_column("c", type_=sa.Text(collation="NOCASE")),
+            "More than one row has c = 'A'",
+        ),
+    ],
+)
+def test_rows_that_do_not_fit_a_rebuilt_table_are_shown(
+    path: Path, work: Any, message: str
+) -> None:
+    fill(path, "CREATE TABLE t (i INTEGER, n TEXT UNIQUE, c TEXT UNIQUE)")
+    fill(path, "INSERT INTO t VALUES (1, '1', 'a'), ('x', '01', 'A')")
+    assert message in refused(path, in_batch(work))
+
+
+def test_a_named_not_null_is_told_from_a_constraint_that_is_not_there(path: Path) -> None:
+    fill(path, "CREATE TABLE t (x CONSTRAINT nn NOT NULL, y CONSTRAINT ck CHECK (y > 1))")
+    message = refused(path, lambda op: op.drop_constraint("nn", "t"))
+    assert message.startswith("nn is CONSTRAINT nn NOT NULL of column x of table t")
+    assert refused(path, lambda op: op.drop_constraint("no", "t")).endswith("it has: ck")
+
+
+@pytest.mark.parametrize(
+    ("revision", "message"),
+    [
+        (lambda op: op.create_index("i", "t", ["b"]), "index i already exists"),
+        (lambda op: op.create_index("j", "v", ["a"]), "views may not be indexed"),
+        (lambda op: op.create_index("j", "f", ["a"]), "virtual tables may not be indexed"),
+        (lambda op: op.create_index("j", "t", [sa.text("nope(a)")]), "no such function: nope"),
+        (lambda op: op.drop_index("none", "t"), "no such index"),
+        (lambda op: op.drop_index("sqlite_autoindex_t_1", "t"), "UNIQUE or PRIMARY KEY"),
+        (lambda op: op.drop_table("none"), "no such table"),
+    ],
+)
+def test_what_sqlite_refuses_of_indexes_and_tables_is_told(
+    path: Path, revision: Revision, message: str
+) -> None:
+    fill(path, "CREATE TABLE t (a UNIQUE, b); CREATE INDEX i ON t (a)")
+    fill(path, "CREATE VIEW v AS SELECT * FROM t; CREATE VIRTUAL TABLE f USING fts5 (a)")
+    assert message in refused(path, revision)
+
+
+def test_a_reference_that_cannot_be_checked_any_more_is_called_that(path: Path) -> None:
+    fill(
+        path,
+        "CREATE TABLE t (a); CREATE UNIQUE INDEX u ON t (a); CREATE TABLE c (x REFERENCES t (a))",
+    )
+    message = refused(path, lambda op: op.drop_index("u", "t"))
+    assert "foreign key mismatch" in message
+    assert "rows that refer to rows" not in message
