@@ -245,6 +245,17 @@ def test_rows_older_than_a_column_keep_what_its_default_said(tmp_path: Path) -> 
     assert query(path, "SELECT * FROM t") == [(1, "x", "old", None), (2, None, "new", 5)]
 
 
+def test_a_column_behind_a_line_break_may_be_younger_than_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path,
+        "CREATE TABLE t (a INT,\n  g AS (a + 1)); INSERT INTO t VALUES (1);"
+        "ALTER TABLE t ADD COLUMN c INT DEFAULT 5; ALTER TABLE t DROP COLUMN g;",
+    )
+    migrate(path, lambda op: op.alter_column("t", "c", server_default="6"))
+    assert query(path, "SELECT a, c FROM t") == [(1, 5)]
+
+
 def test_a_primary_key_can_be_dropped_and_made_again(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(

@@ -7,9 +7,10 @@ So a default is edited only where it is certain that no row depends on it.
 
 Certain, because `ALTER TABLE ADD COLUMN` cannot have made the column, or one behind it:
   - NOT NULL without a default, in a key, UNIQUE, or STORED, which it refuses;
-  - something else than one space before it, where it would have written ", ";
+  - the first column: where all before it have been dropped, one of them had rows to be rewritten;
   - the schema has never been changed except by adding whole objects to it.
-Otherwise the rows are asked, which takes one scan.
+How the column is written is no proof: one that was added stands after the line break that was before
+a VIRTUAL column, once that has been dropped. Otherwise the rows are asked, which takes one scan.
 """
 
 from __future__ import annotations
@@ -54,8 +55,7 @@ def _cannot_have_been_added(table: CreateTable, column: Column) -> bool:
         return True
     if column.not_null is not None and column.default is None:
         return True
-    before = [comma for comma in table.commas if comma < column.start]
-    return not before or table.sql[before[-1] + 1 : column.start] != " "
+    return column is table.columns[0]
 
 
 def _only_ever_grown(database: Database) -> bool:
