@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -154,3 +155,43 @@ def test_a_long_comment_hides_no_statement_from_the_foreign_key_check(tmp_path: 
     with pytest.raises(CommandError, match="no parent in p"):
         environment.upgrade()
     assert environment.query("SELECT id FROM p") == [(1,)]
+
+
+def beginning_by_itself(environment: Environment) -> sa.Engine:
+    """An engine whose driver is in a transaction always (Python 3.12)."""
+    if sys.version_info < (3, 12):
+        pytest.skip("the driver knows autocommit since Python 3.12")
+    return sa.create_engine(f"sqlite:///{environment.database}", connect_args={"autocommit": False})
+
+
+def beginning_by_listener(environment: Environment) -> sa.Engine:
+    """An engine as SQLAlchemy's documentation of SQLite has it for transactional DDL."""
+    engine = sa.create_engine(f"sqlite:///{environment.database}")
+
+    @sa.event.listens_for(engine, "connect")
+    def leave_transactions_to_us(driver: Any, _: Any) -> None:
+        driver.isolation_level = None
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+@pytest.mark.parametrize("made", [beginning_by_itself, beginning_by_listener])
+def test_an_engine_that_begins_its_own_transactions_is_taken_over(
+    tmp_path: Path, made: Any
+) -> None:
+    environment = environment_with(
+        tmp_path, FAMILY, "with op.get_context().autocommit_block():\n    op.execute('VACUUM')"
+    )
+    environment.revision("op.execute('DELETE FROM p')")
+    engine = made(environment)
+    with pytest.raises(CommandError, match="no parent in p"):
+        environment.upgrade(connection=engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO p VALUES (2)")
+    engine.dispose()
+    assert environment.query("SELECT id FROM p") == [(1,), (2,)]
+    assert environment.heads() == ["r002"]

@@ -18,7 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from ..backend import Backend, engine_for
 from . import offline
 from .impl import LosslessSQLiteImpl
-from .transactions import HeadsMoved, MigrationTransactions, driver_connection, transactions_of
+from .transactions import (
+    HeadsMoved,
+    MigrationTransactions,
+    begins_by_itself,
+    driver_connection,
+    transactions_of,
+)
 
 
 class SQLiteBackend(Backend):
@@ -36,7 +42,11 @@ class SQLiteBackend(Backend):
             return
         engine = connection or engine_for(url)
         try:
-            with reported(engine.url), engine.connect() as opened, governed(opened, lock_timeout):
+            with (
+                reported(engine.url),
+                engine.connect() as opened,
+                governed(opened, lock_timeout, fresh=True),
+            ):
                 yield opened
         finally:
             if connection is None:
@@ -63,12 +73,21 @@ class SQLiteBackend(Backend):
 
 
 @contextmanager
-def governed(connection: Connection, lock_timeout: float) -> Iterator[Connection]:
+def governed(
+    connection: Connection, lock_timeout: float, *, fresh: bool = False
+) -> Iterator[Connection]:
     """A connection whose transactions are ours, until the end of the block.
 
     One that is in a transaction already keeps it: whoever began it commits it.
+
+    Args:
+        connection: the connection.
+        lock_timeout: seconds to wait for another process.
+        fresh: whether nobody has used it yet, so that what the driver began by itself is empty.
     """
-    if driver_connection(connection).in_transaction or connection.in_transaction():
+    driver = driver_connection(connection)
+    begun = driver.in_transaction and not (fresh and begins_by_itself(driver))
+    if begun or connection.in_transaction():
         yield connection
         return
     transactions = MigrationTransactions(connection, lock_timeout)

@@ -91,7 +91,7 @@ class MigrationTransactions:
         self.driver.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
         self.connection.info[_KEY] = self
         for name, listener in self._listeners():
-            event.listen(self.connection, name, listener)
+            event.listen(self.connection, name, listener, retval=name == "before_cursor_execute")
         # An event does not tell a revision's commit() from Alembic's, which asks the transaction.
         self.connection.__dict__["commit"] = self._commit_of_connection
 
@@ -149,12 +149,12 @@ class MigrationTransactions:
     # -- events
 
     def _on_begin(self, connection: Connection) -> None:
+        take_over(self.driver)
         if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
             self._ended = ""  # Alembic's autocommit_block(), which commits what was before it
             return
         if self._ended:
             raise CommandError(self._ended)
-        take_over(self.driver)
         if not self._writing:
             self.driver.execute("BEGIN")
             self._begun = True
@@ -215,15 +215,20 @@ class MigrationTransactions:
         if self.driver.in_transaction:
             self.driver.execute("ROLLBACK")
 
-    def _on_statement(self, *arguments: Any) -> None:
-        if not (self._writing and self._begun):
-            return
-        sql = arguments[2]
-        if not self.own_statements:
-            self._before_statement_of_revision(sql)
-        elif sql.startswith("SAVEPOINT"):  # the first statement of every change
-            self._refuse_if_gone()
-            self._unrecorded = self._running
+    def _on_statement(
+        self, connection: Connection, _: Any, sql: str, parameters: Any, *__: Any
+    ) -> tuple[str, Any]:
+        if not connection.in_transaction():
+            # A listener of "begin", which begins by BEGIN as SQLAlchemy's documentation has it.
+            words = [token.word for token in start_of(sql)[:1]]
+            return ("SELECT 1" if words == ["BEGIN"] else sql), parameters
+        if self._writing and self._begun:
+            if not self.own_statements:
+                self._before_statement_of_revision(sql)
+            elif sql.startswith("SAVEPOINT"):  # the first statement of every change
+                self._refuse_if_gone()
+                self._unrecorded = self._running
+        return sql, parameters
 
     def _before_statement_of_revision(self, sql: str) -> None:
         self._refuse_if_gone()
@@ -295,10 +300,20 @@ def driver_connection(connection: Connection) -> sqlite3.Connection:
 
 
 def take_over(driver: sqlite3.Connection) -> None:
-    """Put the driver into autocommit mode, in which it begins nothing by itself."""
+    """Put the driver into autocommit mode, in which it begins nothing by itself.
+
+    A transaction that it began by itself (autocommit=False) is empty, and ends here.
+    """
     if getattr(driver, "autocommit", -1) != -1:  # the other way to say it, since Python 3.12
         set_autocommit(driver, -1)
+    if driver.in_transaction:
+        driver.execute("ROLLBACK")
     driver.isolation_level = None
+
+
+def begins_by_itself(driver: sqlite3.Connection) -> bool:
+    """Whether the driver is in a transaction always: autocommit=False, since Python 3.12."""
+    return getattr(driver, "autocommit", None) is False
 
 
 def set_autocommit(driver: Any, mode: bool | int) -> None:
