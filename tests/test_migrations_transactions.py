@@ -188,10 +188,12 @@ def test_an_engine_that_begins_its_own_transactions_is_taken_over(
     )
     environment.revision("op.execute('DELETE FROM p')")
     engine = made(environment)
-    with pytest.raises(CommandError, match="no parent in p"):
-        environment.upgrade(connection=engine)
-    with engine.begin() as connection:
+    with engine.connect() as connection:
+        for given in (engine, connection):
+            with pytest.raises(CommandError, match="no parent in p"):
+                environment.upgrade(connection=given)
         connection.exec_driver_sql("INSERT INTO p VALUES (2)")
+        connection.commit()
     engine.dispose()
     assert environment.query("SELECT id FROM p") == [(1,), (2,)]
     assert environment.heads() == ["r002"]

@@ -42,11 +42,7 @@ class SQLiteBackend(Backend):
             return
         engine = connection or engine_for(url)
         try:
-            with (
-                reported(engine.url),
-                engine.connect() as opened,
-                governed(opened, lock_timeout, fresh=True),
-            ):
+            with reported(engine.url), engine.connect() as opened, governed(opened, lock_timeout):
                 yield opened
         finally:
             if connection is None:
@@ -73,20 +69,13 @@ class SQLiteBackend(Backend):
 
 
 @contextmanager
-def governed(
-    connection: Connection, lock_timeout: float, *, fresh: bool = False
-) -> Iterator[Connection]:
+def governed(connection: Connection, lock_timeout: float) -> Iterator[Connection]:
     """A connection whose transactions are ours, until the end of the block.
 
     One that is in a transaction already keeps it: whoever began it commits it.
-
-    Args:
-        connection: the connection.
-        lock_timeout: seconds to wait for another process.
-        fresh: whether nobody has used it yet, so that what the driver began by itself is empty.
     """
     driver = driver_connection(connection)
-    begun = driver.in_transaction and not (fresh and begins_by_itself(driver))
+    begun = driver.in_transaction and not begins_by_itself(driver)
     if begun or connection.in_transaction():
         yield connection
         return

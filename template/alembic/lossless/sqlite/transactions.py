@@ -302,12 +302,13 @@ def driver_connection(connection: Connection) -> sqlite3.Connection:
 def take_over(driver: sqlite3.Connection) -> None:
     """Put the driver into autocommit mode, in which it begins nothing by itself.
 
-    A transaction that it began by itself (autocommit=False) is empty, and ends here.
+    A transaction that it began by itself (autocommit=False) is committed: it is empty, unless
+    something was done behind SQLAlchemy's back, which the first revision's commit would keep too.
     """
     if getattr(driver, "autocommit", -1) != -1:  # the other way to say it, since Python 3.12
         set_autocommit(driver, -1)
     if driver.in_transaction:
-        driver.execute("ROLLBACK")
+        driver.execute("COMMIT")
     driver.isolation_level = None
 
 
