@@ -83,3 +83,114 @@ def test_statistics_follow_a_renamed_table(database: Path, option: str) -> None:
     statistics = query(database, "SELECT * FROM sqlite_stat1 ORDER BY idx")
     run(database, "ANALYZE")
     assert query(database, "SELECT * FROM sqlite_stat1 ORDER BY idx") == statistics
+
+
+MEANINGS = """
+CREATE TABLE t (id INTEGER PRIMARY KEY, x, y); CREATE TABLE u (q, u_id); CREATE TABLE log (a);
+CREATE VIEW quoted AS SELECT id FROM t WHERE x = "four";
+CREATE VIEW correlated AS SELECT (SELECT q FROM t WHERE t.id = u.u_id) FROM u;
+CREATE VIEW numbered AS SELECT rowid FROM t;
+CREATE VIEW everything AS SELECT * FROM t;
+CREATE VIEW over_it AS SELECT (SELECT u_id FROM everything) FROM u;
+CREATE VIEW alias AS SELECT id AS z FROM t WHERE z > 1;
+CREATE TRIGGER audit AFTER INSERT ON t BEGIN INSERT INTO log SELECT "created" FROM t; END;
+CREATE TRIGGER other AFTER UPDATE ON t BEGIN SELECT 1; END;
+CREATE VIEW broken AS SELECT missing, u.missing, "id" FROM t JOIN u;
+INSERT INTO t (x) VALUES ('four')
+"""
+
+
+def add(name: str) -> Revision:
+    return lambda op: op.add_column("t", sa.Column(name, sa.Text))
+
+
+def rename(old: str, new: str) -> Revision:
+    return lambda op: op.alter_column("t", old, new_column_name=new)
+
+
+@pytest.mark.parametrize(
+    ("revision", "affected"),
+    [
+        (add("four"), "view quoted"),
+        (add("created"), "trigger audit on INSERT of t"),
+        (add("Q"), "view correlated"),
+        (add("RowId"), "view numbered"),
+        (add("u_id"), "view over_it"),
+        (add("z"), "view alias"),
+        (rename("y", "Q"), "view correlated"),
+        (rename("y", "rowid"), "view numbered"),
+        (rename("y", "u_id"), "view over_it"),
+        (rename("y", "z"), "view alias"),
+    ],
+)
+def test_a_name_that_changes_the_meaning_of_a_view_is_refused(
+    database: Path, revision: Revision, affected: str
+) -> None:
+    fill(database, MEANINGS)
+    before = query(database, "SELECT sql FROM sqlite_master")
+    with pytest.raises(CommandError, match=f": {affected} would quietly mean something else"):
+        migrate(database, revision)
+    assert query(database, "SELECT sql FROM sqlite_master") == before
+    with pytest.raises(CommandError, match=f": {affected} would quietly mean something else"):
+        script_of(database, revision)
+
+
+def test_a_string_stays_a_string_when_a_column_is_renamed_to_it(database: Path) -> None:
+    fill(database, MEANINGS)
+    migrate(database, rename("y", "four"))
+    assert query(database, "SELECT * FROM quoted") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "SELECT x AS word FROM t WHERE word > 1 ORDER BY word",  # then it is the column itself
+        "SELECT u.word FROM u JOIN t ON u.id = t.id",
+        "SELECT rowid, 'word' FROM t",
+        "SELECT (SELECT word FROM u) AS word, t.* FROM t",
+        "WITH word AS (SELECT x FROM t) SELECT * FROM word",
+    ],
+)
+def test_a_name_that_means_the_same_stays_allowed(database: Path, view: str) -> None:
+    fill(
+        database,
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, x, CHECK (x > 0)); CREATE TABLE u (word, id);"
+        f"CREATE VIEW v AS {view}; CREATE TABLE log (a); CREATE TRIGGER word AFTER INSERT ON u "
+        "BEGIN INSERT INTO log VALUES (new.word); UPDATE t SET x = new.word; END",
+    )
+    run(
+        database,
+        "CREATE VIRTUAL TABLE f USING fts5 (word); CREATE VIEW w AS SELECT word FROM f;"
+        "CREATE TRIGGER search AFTER INSERT ON u BEGIN INSERT INTO f VALUES (new.word); END",
+    )
+    migrate(database, rename("x", "word"))
+    migrate(database, rename("word", "x"))
+    if "WHERE word" not in view:
+        migrate(database, add("word"))
+
+
+def test_a_new_column_may_repair_a_view(database: Path) -> None:
+    fill(database, MEANINGS)
+    migrate(database, lambda op: op.add_column("u", sa.Column("missing", sa.Text)))
+
+
+@pytest.mark.parametrize(
+    "revision",
+    [
+        lambda op: op.drop_column("t", "k"),
+        rename("k", "other"),
+        rename("x", "y"),
+        add("y"),
+    ],
+)
+def test_a_natural_join_keeps_the_columns_it_compares(database: Path, revision: Revision) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (k, x, z); CREATE TABLE u (k, y);"
+        "CREATE VIEW v AS SELECT 1 FROM t NATURAL JOIN u",
+    )
+    with pytest.raises(CommandError, match="view v would quietly mean something else"):
+        migrate(database, revision)
+    migrate(database, lambda op: op.drop_column("t", "z"))
+    migrate(database, rename("x", "z"))
+    migrate(database, add("other"))

@@ -18,6 +18,7 @@ What a migration does:
     rename.py, drop.py   the ways of SQLite's own ALTER TABLE
     rows.py          questions to the rows before a constraint is put on them
     dependents.py, usage.py   views, triggers and indexes that rely on a table or a column
+    meaning.py       views and triggers that the name of a column would make mean something else
     database.py      the database that all of these ask and change
     offline.py       the same as a script (--sql); replica.py copies a schema for that
 

@@ -2,7 +2,8 @@
 
 A change that SQLite would carry out and that would leave a view or trigger which no longer works
 is refused beforehand, when it takes a column away; when it adds one, a warning says so. The change
-is tried on a copy of the schema in memory.
+is tried on a copy of the schema in memory. One that would work on and mean something else is always
+refused.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Collection
 from alembic.util import CommandError, messaging
 
 from .database import Database, SchemaObject
+from .meaning import refuse_other_meaning_of_new, refuse_other_meaning_without
 from .replica import broken_objects, copy_schema
 from .rows import mentioned_columns
 from .statement import CreateTable
@@ -34,10 +36,11 @@ def members_of_index(index: SchemaObject) -> str:
 def refuse_new_breakage(
     database: Database, old: CreateTable, new: CreateTable, dropped_indexes: Collection[str]
 ) -> None:
-    """See that all views and triggers that work with `old` work with `new`.
+    """See that all views and triggers that work with `old` work with `new`, and mean the same.
 
     Raises:
-        CommandError: one that works now would not, because a column is gone.
+        CommandError: one that works now would not, because a column is gone, or would quietly mean
+            something else.
     """
     before, after = _names(old), _names(new)
     if before == after:
@@ -46,6 +49,7 @@ def refuse_new_breakage(
     if not any(found.kind in ("view", "trigger") for found in objects):
         return
     gone = set(before) - set(after)
+    came = [column.name for column in new.columns if fold(column.name) not in before]
     changed = [
         SchemaObject(found.kind, found.name, found.table, new.sql)
         if found.kind == "table" and same_name(found.name, old.name)
@@ -53,6 +57,8 @@ def refuse_new_breakage(
         for found in objects
         if not (found.kind == "index" and fold(found.name) in dropped_indexes)
     ]
+    refuse_other_meaning_of_new(changed, new.name, came)
+    refuse_other_meaning_without(objects, old.name, _named(old, gone))
     with contextlib.closing(copy_schema(objects)) as present:
         known = broken_objects(present)
     with contextlib.closing(copy_schema(changed)) as future:
@@ -63,9 +69,8 @@ def refuse_new_breakage(
         return
     told = "; ".join(f"{name} ({reason})" for name, reason in broken.items())
     if gone:
-        names = ", ".join(column.name for column in old.columns if fold(column.name) in gone)
         raise CommandError(
-            f"Column {names} of table {old.name} cannot be dropped, it is used by: {told}. "
+            f"Column {', '.join(_named(old, gone))} of table {old.name} cannot be dropped, it is used by: {told}. "
             "Drop that with op.execute() first, and create it anew afterwards"
         )
     messaging.warn(
@@ -99,6 +104,11 @@ def refuse_if_indexed_by_content(database: Database, table: str, column: str | N
                 f"{what} is read by its name by the virtual table {found.name}. Drop that with "
                 "op.execute() first, and create it anew afterwards"
             )
+
+
+def _named(table: CreateTable, folded: Collection[str]) -> list[str]:
+    """Columns as the table spells them."""
+    return [column.name for column in table.columns if fold(column.name) in folded]
 
 
 def _names(table: CreateTable) -> list[str]:

@@ -18,6 +18,7 @@ from alembic.util import CommandError
 from .database import Database, SchemaObject
 from .dependents import refuse_if_indexed_by_content
 from .edit import write_schema
+from .meaning import refuse_other_meaning_by_rename
 from .rebuild import qualified_create
 from .tokens import (
     Kind,
@@ -38,7 +39,7 @@ def rename_column(database: Database, table: str, old: str, new: str) -> None:
 
     Raises:
         CommandError: there is no such column, the new name is taken, or something uses the column
-            in a way that SQLite cannot rewrite.
+            in a way that SQLite cannot rewrite, or would come to use it.
     """
     found = database.create_table(table)
     column = found.find_column(old)
@@ -50,6 +51,8 @@ def rename_column(database: Database, table: str, old: str, new: str) -> None:
     if column.name == new:
         return
     refuse_if_indexed_by_content(database, table, old)
+    if not same_name(old, new):
+        refuse_other_meaning_by_rename(database, found.name, old, new)
     names = [old, new]
     if same_name(old, new):  # another case only: SQLite takes that for the same name
         names.insert(1, f"_lossless_{new}")

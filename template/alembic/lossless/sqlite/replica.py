@@ -13,7 +13,7 @@ from typing import Any
 from alembic.util import CommandError
 
 from .database import Database, SchemaObject
-from .tokens import quote_name, same_name
+from .tokens import quote_name, same_name, tokenize
 
 
 class CopiedDatabase(Database):
@@ -94,22 +94,35 @@ def _names(copy: sqlite3.Connection) -> set[str]:
 def broken_objects(copy: sqlite3.Connection) -> dict[str, str]:
     """What does not work in a schema: views, and the statements that fire triggers; with reasons."""
     found: dict[str, str] = {}
-    objects = copy.execute("SELECT type, name, tbl_name FROM sqlite_master").fetchall()
-    for name in (name for kind, name, _ in objects if kind == "view"):
-        error = _error(copy, f"EXPLAIN SELECT * FROM {quote_name(name)}")
+    for label, statement in statements_of(copy):
+        error = _error(copy, statement)
         if error is not None:
-            found[f"view {name}"] = error
-    targets = dict.fromkeys(table for kind, _, table in objects if kind == "trigger")
-    for target in targets:
-        triggers = [
-            name for kind, name, of in objects if kind == "trigger" and same_name(of, target)
-        ]
-        for event, statement in _firing_statements(copy, target):
-            error = _error(copy, statement)
-            if error is not None:
-                named = f"trigger {triggers[0]}" if len(triggers) == 1 else f"a trigger of {target}"
-                found[f"{named} on {event}"] = error
+            found[label] = error
     return found
+
+
+def statements_of(copy: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """What SQLite compiles all views and triggers for: a name for each, and an EXPLAIN of it."""
+    objects = copy.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    for name in (name for kind, name, *_ in objects if kind == "view"):
+        yield f"view {name}", f"EXPLAIN SELECT * FROM {quote_name(name)}"
+    triggers = [row[1:] for row in objects if row[0] == "trigger"]
+    for target in dict.fromkeys(table for _, table, _ in triggers):
+        for event, statement in _firing_statements(copy, target):
+            names = [
+                name
+                for name, table, sql in triggers
+                if same_name(table, target) and _event(sql) == event
+            ]
+            if names:
+                several = "s" if len(names) > 1 else ""
+                yield f"trigger{several} {', '.join(names)} on {event} of {target}", statement
+
+
+def _event(trigger: str) -> str:
+    """What fires a trigger: the first of these words, which are nobody's name without quotes."""
+    words = (token.word for token in tokenize(trigger))
+    return next((word for word in words if word in ("INSERT", "DELETE", "UPDATE")), "")
 
 
 def _firing_statements(copy: sqlite3.Connection, target: str) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,194 @@
+"""Views and triggers to which the name of a column gives another meaning.
+
+SQLite takes a name for the nearest thing that is called so: "name" is a string until there is such
+a column, a name in a subquery is the outer table's until the inner one has it, `rowid` is the row's
+number until a column is called that, and NATURAL JOIN compares whatever has one name. A view then
+works on, and gives other rows.
+
+So the schema is compiled twice, with two names of the column and everything else the same. Where
+SQLite makes two programs of a view or trigger, it does not mean the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from alembic.util import CommandError
+
+from .database import Database, SchemaObject
+from .replica import copy_schema, run_on_copy, statements_of
+from .tokens import fold, quote_name, same_name, significant, tokenize
+
+# Instructions whose fourth operand is the text of a statement or of a message.
+_TELLING = ("Init", "Trace", "Explain", "Halt", "HaltIfNull")
+
+Programs = dict[str, list[tuple[Any, ...]]]
+
+
+def refuse_other_meaning_of_new(
+    objects: list[SchemaObject], table: str, columns: Collection[str]
+) -> None:
+    """See that no view and no trigger comes to use a new column by chance.
+
+    Args:
+        objects: the schema, with the new columns.
+        table: the table that gets them.
+        columns: their names.
+
+    Raises:
+        CommandError: one worked without them and would mean something else with them.
+    """
+    affected = _depending_on_names(objects, table, columns)
+    if affected:
+        raise CommandError(_explain(f"{', '.join(columns)} cannot be added to", table, affected))
+
+
+def refuse_other_meaning_without(
+    objects: list[SchemaObject], table: str, columns: Collection[str]
+) -> None:
+    """See that no NATURAL JOIN compares columns that are dropped; other uses are found elsewhere.
+
+    Raises:
+        CommandError: one does, and would go on without.
+    """
+    joins = [found for found in objects if _joins_by_name(found, table)]
+    affected = _depending_on_names(objects, table, columns) if joins else []
+    if affected:
+        raise CommandError(
+            _explain(f"{', '.join(columns)} cannot be dropped from", table, affected)
+        )
+
+
+def refuse_other_meaning_by_rename(database: Database, table: str, old: str, new: str) -> None:
+    """See that no view and no trigger means something else once a column is renamed.
+
+    Raises:
+        CommandError: one does.
+    """
+    objects = database.objects()
+    if not any(_may_depend(found, table, [new]) for found in objects):
+        return
+    with (
+        contextlib.closing(copy_schema(objects)) as present,
+        contextlib.closing(copy_schema(objects)) as renamed,
+    ):
+        _rename(renamed, table, old, new)
+        affected = _different(_programs(present), _programs(renamed))
+    if affected:
+        raise CommandError(_explain(f"{old} cannot be renamed to {new} in", table, affected))
+
+
+def _explain(problem: str, table: str, affected: Iterable[str]) -> str:
+    return (
+        f"Column {problem} table {table}: {'; '.join(affected)} would quietly mean something else. "
+        "Drop that with op.execute() first, and create it anew afterwards, with the table's name "
+        "before the column's, and strings in single quotes"
+    )
+
+
+def _depending_on_names(
+    objects: list[SchemaObject], table: str, columns: Collection[str]
+) -> list[str]:
+    """What would be compiled otherwise if these columns were called something else."""
+    if not any(_may_depend(found, table, columns) for found in objects):
+        return []
+    tables = [found for found in objects if found.kind in ("table", "index")]
+    others = [found for found in objects if found.kind not in ("table", "index")]
+    with (
+        contextlib.closing(copy_schema(tables)) as present,
+        contextlib.closing(copy_schema(tables)) as renamed,
+    ):
+        for number, column in enumerate(columns):
+            _rename(renamed, table, column, _unused_name(objects, number))
+        for copy in (present, renamed):
+            for found in others:
+                with contextlib.suppress(sqlite3.Error):
+                    run_on_copy(copy, found.sql or "")
+        return _different(_programs(renamed), _programs(present))
+
+
+def _unused_name(objects: list[SchemaObject], number: int) -> str:
+    name = f"_lossless_{number}"
+    while any(name in fold(found.sql or "") for found in objects):
+        name += "_"
+    return name
+
+
+def _rename(copy: sqlite3.Connection, table: str, old: str, new: str) -> None:
+    """Rename a column; what is broken, or hinders that, is dropped from the copy."""
+    statement = (
+        f"ALTER TABLE {quote_name(table)} RENAME COLUMN {quote_name(old)} TO {quote_name(new)}"
+    )
+    while True:
+        try:
+            run_on_copy(copy, statement)
+        except sqlite3.Error as error:
+            if not _drop_hindrance(copy, str(error)):
+                return
+        else:
+            return
+
+
+def _drop_hindrance(copy: sqlite3.Connection, message: str) -> bool:
+    """Drop the view or trigger that an error message names; false if it names none."""
+    objects = copy.execute(
+        "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger') "
+        "ORDER BY length(name) DESC"
+    )
+    for kind, name in objects.fetchall():
+        if message.startswith(f"error in {kind} {name}"):
+            copy.execute(f"DROP {kind} {quote_name(name)}")
+            return True
+    return False
+
+
+def _may_depend(found: SchemaObject, table: str, columns: Iterable[str]) -> bool:
+    """Whether the text of a view or trigger lets one of these columns' names mean anything."""
+    if found.kind not in ("view", "trigger"):
+        return False
+    return _joins_by_name(found, table) or any(_mentions(found, column) for column in columns)
+
+
+def _joins_by_name(found: SchemaObject, table: str) -> bool:
+    return (
+        found.kind in ("view", "trigger")
+        and _mentions(found, "natural")
+        and _mentions(found, table)
+    )
+
+
+def _mentions(found: SchemaObject, name: str) -> bool:
+    sql = found.sql or ""
+    if '"' not in name and fold(name) not in fold(sql):
+        return False  # faster, and mostly so
+    return any(
+        token.can_be_name and same_name(token.name, name) for token in significant(tokenize(sql))
+    )
+
+
+def _programs(copy: sqlite3.Connection) -> Programs:
+    """What SQLite compiles each view and trigger to; those that do not work are left out.
+
+    Once on each copy: to explain a statement again after an ALTER TABLE may crash SQLite 3.40.
+    """
+    found: Programs = {}
+    for label, statement in statements_of(copy):
+        with contextlib.suppress(sqlite3.Error):
+            rows = run_on_copy(copy, statement).fetchall()
+            found[label] = [_meant(row) for row in rows if row[1] != "Transaction"]
+    return found
+
+
+def _meant(instruction: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An instruction without what may differ where the same is meant."""
+    _, code, one, two, three, four, five, *_ = instruction
+    if code in _TELLING or str(four).startswith("vtab:"):  # where in memory a virtual table is
+        four = None
+    return code, one, two, three, four, five
+
+
+def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return [label for label, found in before.items() if after.get(label, found) != found]
