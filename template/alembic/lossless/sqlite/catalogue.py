@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
+from .shadow import find_shadow_tables
 from .statement import Column as WrittenColumn
 from .statement import CreateTable, parse
 from .tokens import fold
@@ -127,8 +128,8 @@ class Catalogue:
     virtual_tables: dict[str, Entry]
     views: dict[str, Entry]
     triggers: dict[str, Entry]
-    entries: list[Entry]  # all but shadow tables and what SQLite makes by itself
-    shadow_tables: list[str]
+    entries: list[Entry]  # all that has to be made; the rest comes with virtual tables or SQLite
+    shadow_tables: set[str]  # which virtual tables keep their content in; none of `tables`
     user_version: int
     application_id: int
     encoding: str
@@ -172,20 +173,26 @@ def read_catalogue(connection: sqlite3.Connection, ignore: Iterable[str] = ()) -
             for row in connection.execute("PRAGMA main.table_list")
             if row[0] == "main"
         }
-        shadows = [
-            name
-            for name, (kind, *_) in kinds.items()
-            if kind == "shadow" and fold(name) not in ignored
-        ]
-        hidden = set(shadows)
-        catalogue = Catalogue({}, {}, {}, {}, [], shadows, *_header(connection))
+        shadows = find_shadow_tables(
+            connection,
+            [
+                name
+                for name, (kind, *_) in kinds.items()
+                if kind == "shadow" and fold(name) not in ignored
+            ],
+            {name: sql for kind, name, _, root, sql in schema if kind == "table" and not root},
+        )
+        hidden = shadows.made | shadows.claimed
+        catalogue = Catalogue({}, {}, {}, {}, [], hidden, *_header(connection))
         for kind, name, table, root, sql in schema:
-            if table in hidden:
+            if kind == "table" and name in shadows.made:
                 continue
             if kind == "table" and not root:
                 kind = "virtual"
             entry = Entry(kind, name, table, sql)
             catalogue.entries.append(entry)
+            if kind == "table" and name in hidden:
+                continue
             if kind == "table":
                 _, _, without_rowid, strict = kinds.get(name, ("table", 0, 0, 0))
                 catalogue.tables[name] = Table(name, sql, bool(without_rowid), bool(strict))
