@@ -57,6 +57,10 @@ with without_inflect():
 
 # What a generated class must not redefine, whatever its columns are called.
 RESERVED_ATTRIBUTES = frozenset({"metadata", "registry", "type_annotation_map"})
+# What can be taken for a number, so that style checks mind it (pycodestyle's E741 and E742).
+AMBIGUOUS_NAMES = frozenset({"l", "I", "O"})
+# What Pydantic keeps for itself, whatever follows ("protected_namespaces" of its configuration).
+PROTECTED_PREFIXES = ("model_dump", "model_validate")
 HELPERS = ("Declared", "AsStored", "write_declaration")
 
 AS_STORED = '''class AsStored(UserDefinedType[Any]):
@@ -532,7 +536,10 @@ class SQLModels(ClassCorrections, SQLModelGenerator):
     def identifier(self, name: str) -> str:
         base = import_module("sqlmodel").SQLModel  # not imported above: most projects have none
         # Pydantic's models have methods that a field must not hide, and no fields with an underscore in front.
-        found = identifier(name.strip().lstrip("_"), RESERVED_ATTRIBUTES.union(dir(base)))
+        name = name.strip().lstrip("_")
+        found = identifier(name, RESERVED_ATTRIBUTES.union(dir(base)))
+        if found.startswith(PROTECTED_PREFIXES):
+            return f"field_{identifier(name)}"
         return f"field{found}" if found.startswith("_") else found
 
     def collect_imports(self, models: Iterable[Model]) -> None:
@@ -593,7 +600,8 @@ def identifier(name: str, reserved: Collection[str] = ()) -> str:
     name = re.sub(r"^__+", "_", name) or "unnamed"
     if not name.isidentifier():
         name = f"_{name}"
-    return f"{name}_" if iskeyword(name) or name in reserved else name
+    taken = iskeyword(name) or name in reserved or name in AMBIGUOUS_NAMES
+    return f"{name}_" if taken else name
 
 
 def has_name_of_target(relationship: RelationshipAttribute) -> bool:

@@ -105,11 +105,11 @@ def format_source(source: str, name: str, root: Path) -> str:
         root: the project's folder.
 
     Raises:
-        CommandError: ruff refuses the source.
+        CommandError: the source is no Python. Names that ruff's rules do not like come from the database.
     """
     if importlib.util.find_spec("ruff") is None:
         return source
-    for command in (["check", "--fix", "--quiet"], ["format", "--quiet"]):
+    for command in (["check", "--fix", "--exit-zero", "--quiet"], ["format", "--quiet"]):
         ran = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--stdin-filename", name, "-"],
             input=source,
