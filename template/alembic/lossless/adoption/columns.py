@@ -53,6 +53,16 @@ PLAIN: dict[type, TypeEngine[Any]] = {
     bytes: types.LargeBinary(),
 }
 
+# The ways to write a date, a time or both that every Python reads, and SQLAlchemy writes again with the same meaning.
+# Others lose something, such as an offset or the last digits; a day alone is its first moment, as it is for SQLite.
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+TIME = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{3}([0-9]{3})?)?)?"
+MOMENTS: tuple[tuple[type[TypeEngine[Any]], re.Pattern[str]], ...] = (
+    (types.DateTime, re.compile(rf"{DAY}([ T]{TIME})?")),
+    (types.Date, re.compile(DAY)),
+    (types.Time, re.compile(TIME)),
+)
+
 
 class AsStored(types.UserDefinedType[Any]):
     """Values of any kind, as they are stored."""
@@ -128,19 +138,26 @@ def reads_all(type_: TypeEngine[Any], values: Iterable[Any], dialect: Dialect) -
     read = type_.dialect_impl(dialect).result_processor(dialect, None)
     if read is None:
         return kinds(known) <= accepted_kinds(type_)
-    write = (
-        type_.dialect_impl(dialect).bind_processor(dialect)
-        if isinstance(type_, types.Numeric)
-        else None
-    )
+    keeps = same_again(type_, dialect)
     try:
         for value in known:
-            result = read(value)
-            if write is not None and write(result) != value:
+            if not keeps(value, read(value)):
                 return False
     except Exception:  # whatever a processor raises, it is not for these values
         return False
     return True
+
+
+def same_again(type_: TypeEngine[Any], dialect: Dialect) -> Callable[[Any, Any], bool]:
+    """A way to tell whether what was read from a stored value is written as what was stored."""
+    for kind, written in MOMENTS:
+        if isinstance(type_, kind):
+            matches = written.fullmatch
+            return lambda value, _: matches(value) is not None
+    write = type_.dialect_impl(dialect).bind_processor(dialect)
+    if isinstance(type_, types.Numeric) and write is not None:
+        return lambda value, result: bool(write(result) == value)
+    return lambda value, result: True
 
 
 def accepted_kinds(type_: TypeEngine[Any]) -> set[type]:
