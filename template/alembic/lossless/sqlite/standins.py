@@ -24,6 +24,9 @@ MISSING = re.compile(
     re.DOTALL,
 )
 
+# What keeps SQLite from opening a virtual table: its module, or a tokenizer of its module, is not here.
+UNUSABLE = re.compile("no such module|no such tokenizer|unknown tokenizer")
+
 
 def execute_with_standins(connection: Connection, statement: str) -> None:
     """Run a statement; where a function or collation is missing, put a stand-in there and run it again."""
@@ -38,7 +41,7 @@ def execute_with_standins(connection: Connection, statement: str) -> None:
             words = [token.word for token in significant(tokenize(statement))[:2]]
             if words == ["CREATE", "VIRTUAL"]:
                 record(connection, statement)
-            elif words == ["DROP", "TABLE"] and "no such module" in str(error.orig):
+            elif words == ["DROP", "TABLE"] and UNUSABLE.search(str(error.orig)):
                 erase(connection, statement)
             else:
                 raise
