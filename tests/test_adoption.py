@@ -11,12 +11,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Column, types
+from sqlalchemy.dialects.sqlite import dialect
 
 import rendering
+import sqlite_shape
 from adopting import adopt, load, snapshot
+from lossless.adoption.columns import fit
 from lossless.adoption.project import UNTOUCHED, dotenv, fingerprint, ini_with_version_table
+from lossless.sqlite.catalogue import read_catalogue
 
 SCHEMA = """
 CREATE TABLE artist (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -430,6 +436,97 @@ def test_a_virtual_table_whose_module_is_missing_is_named_and_kept(
         assert (statement,) in connection.execute("SELECT sql FROM sqlite_schema").fetchall()
 
 
+def test_a_table_called_like_a_virtual_tables_own_is_adopted(project: Path, tmp_path: Path) -> None:
+    database = tmp_path / "mail.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "CREATE TABLE mail_content (id INTEGER PRIMARY KEY, subject TEXT);"
+            "CREATE VIRTUAL TABLE mail USING fts5(subject, content='mail_content', content_rowid='id');"
+            "CREATE TRIGGER filed AFTER INSERT ON mail_content BEGIN INSERT INTO mail (rowid) VALUES (new.id); END;"
+            "CREATE INDEX by_subject ON mail_content (subject);"
+            "CREATE TABLE Note_Content (id INTEGER PRIMARY KEY, body TEXT);"
+            "CREATE VIRTUAL TABLE note USING fts4(content='note_content');"
+            "CREATE VIRTUAL TABLE page USING fts4(title);"
+            "CREATE INDEX Of_Shadow ON page_content (c0title);"
+            "CREATE TRIGGER on_shadow AFTER INSERT ON page_content BEGIN SELECT 1; END;"
+        )
+    printed = adopt(project, f"sqlite:///{database}")
+    classes = re.findall(r"class (\w+)\(Base\)", models(project).read_text())
+    assert sorted(classes) == ["MailContent", "NoteContent"]
+    assert "index 'Of_Shadow'" in printed
+    run(project, "alembic", "check")
+    run(project, "alembic", "-x", "url=sqlite:///new.db", "upgrade", "head")
+    assert sqlite_shape.shape(project / "new.db") == sqlite_shape.shape(database)
+    run(project, "alembic", "-x", "url=sqlite:///new.db", "downgrade", "base")
+    assert sqlite_shape.shape(project / "new.db") == {}
+
+
+def test_a_database_without_virtual_tables_is_not_looked_through_for_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE mail_content (a)")
+        monkeypatch.setattr(sqlite3, "connect", None)
+        assert list(read_catalogue(connection).tables) == ["mail_content"]
+
+
+@pytest.mark.parametrize("generator", ["declarative", "sqlmodels"])
+def test_names_that_style_or_pydantic_minds_are_adopted(
+    generator: str, project: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "names.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            'CREATE TABLE "I" (id INTEGER PRIMARY KEY, l TEXT, O TEXT, model_dump TEXT, model_validate_all INT);'
+            'CREATE TABLE other (l_id INTEGER REFERENCES "I", id INTEGER PRIMARY KEY, I INT);'
+        )
+    adopt(project, f"sqlite:///{database}", "--generator", generator)
+    run(project, "alembic", "check")
+    run(project, "ruff", "check")
+    assert ("field_model_dump:" in models(project).read_text()) == (generator == "sqlmodels")
+
+
+@pytest.mark.parametrize(
+    ("table", "advice"),
+    [
+        ('t (id INTEGER PRIMARY KEY, "" TEXT)', 'ALTER TABLE "t" RENAME COLUMN "" TO'),
+        ('"" (id INTEGER PRIMARY KEY)', 'ALTER TABLE "" RENAME TO'),
+    ],
+)
+def test_an_empty_name_is_to_be_changed_first(
+    table: str, advice: str, project: Path, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "empty.db")) as connection:
+        connection.execute(f"CREATE TABLE {table}")
+    printed = adopt(project, f"sqlite:///{tmp_path / 'empty.db'}", status=1)
+    assert advice in printed
+    assert "Traceback" not in printed
+
+
+def test_a_full_text_table_whose_tokenizer_is_missing_is_named_and_kept(
+    project: Path, tmp_path: Path
+) -> None:
+    statements = {
+        "ft4": "CREATE VIRTUAL TABLE ft4 USING fts4(t, tokenize=nowhere)",
+        "ft5": "CREATE VIRTUAL TABLE ft5 USING fts5(t, tokenize='nowhere')",
+    }
+    database = tmp_path / "text.db"
+    with closing(sqlite3.connect(database)) as connection:
+        for name, statement in statements.items():
+            connection.execute(re.sub(r", tokenize=\S+(?=\))", "", statement))
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (statement, name))
+        connection.commit()
+    printed = adopt(project, f"sqlite:///{database}")
+    assert "unknown tokenizer: nowhere" in printed
+    assert "no such tokenizer: nowhere" in printed
+    run(project, "alembic", "check")
+    run(project, "alembic", "-x", "url=sqlite:///new.db", "upgrade", "head")
+    assert sqlite_shape.shape(project / "new.db") == sqlite_shape.shape(database)
+    run(project, "alembic", "-x", "url=sqlite:///new.db", "downgrade", "base")
+    assert sqlite_shape.shape(project / "new.db") == {}
+
+
 def test_what_cannot_be_proved_the_same_is_put_aside(project: Path, database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
@@ -443,6 +540,7 @@ def test_what_cannot_be_proved_the_same_is_put_aside(project: Path, database: Pa
     printed = adopt(project, f"sqlite:///{database}", status=2)
     assert "Not proved" in printed
     assert "Traceback" not in printed
+    assert "baseline only" not in printed, "a table without rows"
     after = rendering.files(project)
     assert {name for name in after if "not-proved" not in name} == set(before)
     assert snapshot(database) == stored
@@ -517,7 +615,57 @@ def test_a_report_that_cannot_be_written_stops_before_anything_else(
     assert snapshot(database) == before
 
 
+def test_a_table_that_the_models_cannot_create_keeps_no_other_back(
+    project: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "sets.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            'CREATE TABLE A (id INTEGER PRIMARY KEY, b "SET");'
+            "CREATE TABLE Other (id TEXT COLLATE NOCASE, PRIMARY KEY (id DESC));"
+            "CREATE VIEW Open_Ones AS SELECT * FROM Other;"
+        )
+    printed = adopt(project, f"sqlite:///{database}")
+    assert "cannot create table 'A'" in printed
+    assert re.search(r"tables +2 +1 +1", printed)
+    told = printed.partition("Not in the models")[2]
+    assert "table 'A'\n" in told
+    assert "table 'Other': PRIMARY KEY\n" in told
+    assert "view 'Open_Ones'\n" in told
+
+
 # -- small parts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "kept"),
+    [
+        (types.DateTime(), "2023-05-01", True),
+        (types.DateTime(), "2023-05-01 10:20", True),
+        (types.DateTime(), "2023-05-01 10:20:30", True),
+        (types.DateTime(), "2023-05-01T10:20:30.123", True),
+        (types.DateTime(), "2023-05-01 10:20:30.123456", True),
+        (types.DateTime(), "2023-05-01 10:20:30+02:00", False),
+        (types.DateTime(), "2023-05-01T10:20:30Z", False),
+        (types.DateTime(), "2023-05-01T10:20:30.5", False),
+        (types.TIMESTAMP(), "2023-05-01 10:20:30.1234567", False),
+        (types.DateTime(), "20230501", False),
+        (types.DateTime(), "2023-02-30", False),
+        (types.DateTime(), "yesterday", False),
+        (types.DateTime(), 1682936430, False),
+        (types.Date(), "2023-05-01", True),
+        (types.Date(), "2023-W01-1", False),
+        (types.Date(), "2023-05-01 00:00:00", False),
+        (types.Time(), "10:00", True),
+        (types.Time(), "10:00:00.123456", True),
+        (types.Time(), "10:00+02:00", False),
+    ],
+)
+def test_a_moment_is_read_as_one_only_if_it_can_be_written_again(
+    type_: types.TypeEngine[Any], value: object, kept: bool
+) -> None:
+    chosen = fit(Column("c", type_), [None, value], lambda: [], dialect())
+    assert (chosen.type is type_, chosen.misfit) == (kept, not kept)
 
 
 def test_dotenv_keeps_other_lines_and_every_character() -> None:

@@ -41,6 +41,9 @@ class Source:
     version_tables: dict[str, list[str]]  # Alembic's, with the revisions in them
     state: Any  # changes when somebody alters the schema
     notes: list[str] = field(default_factory=list)
+    written: Mapping[tuple[str, str], str] = field(
+        default_factory=dict
+    )  # names, by key of `schema`
 
     def of_kind(self, *kinds: str) -> list[NativeObject]:
         return [found for found in self.objects if found.kind in kinds]
@@ -135,11 +138,19 @@ def native_for(dialect: str) -> Native:
     return found
 
 
-def differences(one: Schema, other: Schema) -> list[str]:
-    """One line for each difference between two schemas; empty if they are the same."""
+def differences(
+    one: Schema, other: Schema, written: Mapping[tuple[str, str], str] | None = None
+) -> list[str]:
+    """One line for each difference between two schemas; empty if they are the same.
+
+    Args:
+        one: a schema.
+        other: another one.
+        written: names as a person wrote them, where known.
+    """
     lines = []
     for key in sorted(one.keys() | other.keys()):
-        label = f"{key[0]} {key[1]!r}"
+        label = f"{key[0]} {(written or {}).get(key, key[1])!r}"
         if key not in other:
             lines.append(f"{label} is missing")
         elif key not in one:

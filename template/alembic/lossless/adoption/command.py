@@ -296,7 +296,7 @@ class Adoption:
         with self.progress.phase("Compare"), self.native.scratch() as scratch:
             proof.run_revisions(scratch, self.project.versions, stamped[0] if stamped else "heads")
             with scratch.connect() as connection:
-                found = differences(source.schema, self.native.schema(connection))
+                found = differences(source.schema, self.native.schema(connection), source.written)
             self.progress.result = f"with what the revisions in {self.project.versions.name}/ build"
         if found:
             shown = "".join(f"\n  {line}" for line in found[:5])
@@ -372,7 +372,7 @@ class Adoption:
         with self.native.scratch() as scratch:
             proof.run_revisions(scratch, versions, "heads")
             with scratch.connect() as connection:
-                found = differences(source.schema, self.native.schema(connection))
+                found = differences(source.schema, self.native.schema(connection), source.written)
                 self.report.failures += [
                     f"the baseline builds another schema: {line}" for line in found
                 ]
@@ -391,10 +391,7 @@ class Adoption:
         from . import proof
 
         with self.native.scratch() as scratch:
-            try:
-                metadata.create_all(scratch)
-            except DBAPIError as error:
-                self.report.notes.append(f"the models alone cannot create the tables: {error.orig}")
+            self.report.notes += proof.create_tables(scratch, metadata)
             with scratch.connect() as connection:
                 self.tell_apart(source, self.native.schema(connection))
         self.rows_read, failures = proof.read_rows(source, metadata)
@@ -402,7 +399,7 @@ class Adoption:
 
     def tell_apart(self, source: Source, built: Schema) -> None:
         """What the models say by themselves, and what only the baseline does."""
-        found = differences(source.schema, built)
+        found = differences(source.schema, built, source.written)
         self.report.baseline_only = [line.replace(" is missing", "") for line in found]
         here = Counter(item.kind for item in source.objects)
         missing = Counter(kind for kind, name in source.schema if (kind, name) not in built)

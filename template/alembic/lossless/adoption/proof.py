@@ -12,6 +12,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, select
+from sqlalchemy.exc import DBAPIError
 
 from ..backend import backend_for
 from ..native import Source
@@ -67,6 +68,26 @@ def describe(difference: Any) -> str:
         if isinstance(difference, tuple)
         else "; ".join(map(describe, difference))
     )
+
+
+def create_tables(scratch: Engine, metadata: MetaData) -> list[str]:
+    """Let the models create their tables, each by itself: one that they cannot create keeps no other back.
+
+    Returns:
+        What went wrong.
+    """
+    failures = []
+    with scratch.connect() as connection:
+        for table in metadata.tables.values():
+            try:
+                table.create(connection, checkfirst=False)
+                connection.commit()
+            except DBAPIError as error:
+                connection.rollback()
+                failures.append(
+                    f"the models alone cannot create table {table.name!r}: {error.orig}"
+                )
+    return failures
 
 
 def read_rows(source: Source, metadata: MetaData) -> tuple[int, list[str]]:

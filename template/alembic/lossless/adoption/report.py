@@ -25,7 +25,7 @@ class Report:
 
     def text(self) -> str:
         """For the terminal."""
-        lines = ["", *table(self.rows)]
+        lines = ["", *table(self.rows)] if self.rows else []
         lines += section("Not in the models, but in the baseline:", self.baseline_only, LISTED)
         lines += section("To know:", self.notes, None)
         lines += section("Not proved:", self.failures, None)
@@ -34,10 +34,11 @@ class Report:
     def markdown(self, metadata: MetaData) -> str:
         """For `--report`."""
         lines = [f"# Adoption of {escape(self.database)}", ""]
-        lines += [
-            "| | in the database | in the models | in the baseline only |",
-            "|---|---:|---:|---:|",
-        ]
+        if self.rows:
+            lines += [
+                "| | in the database | in the models | in the baseline only |",
+                "|---|---:|---:|---:|",
+            ]
         lines += [
             f"| {kind} | {here} | {models} | {baseline} |"
             for kind, here, models, baseline in self.rows

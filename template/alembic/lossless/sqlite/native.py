@@ -21,7 +21,7 @@ from .reflection import CatalogueInspector, foreign_key_target, is_version_table
 from .schema import describe
 from .script import join_script, split_script, undo
 from .standins import execute_with_standins, missing_things
-from .tokens import quote_name
+from .tokens import fold, quote_name
 
 
 class SQLiteNative(Native):
@@ -69,13 +69,16 @@ class SQLiteNative(Native):
                 if is_version_table(table)
             }
             adopted = without(catalogue, set(versions))
+            check_names(adopted)
+            found = objects(adopted)
             yield Source(
                 engine,
-                objects(adopted),
+                found,
                 describe(adopted),
                 versions,
                 state,
                 other_encoding(adopted) + dangling_keys(adopted),
+                {(item.kind, fold(item.name)): item.name for item in found},
             )
 
     def schemas(self, source: Source) -> set[str]:
@@ -166,6 +169,26 @@ def without(catalogue: Catalogue, tables: set[str]) -> Catalogue:
             name: entry for name, entry in catalogue.triggers.items() if entry.table not in tables
         }
     return catalogue
+
+
+def check_names(catalogue: Catalogue) -> None:
+    """See that everything a model is written for has a name.
+
+    Raises:
+        CommandError: a table or column has none; SQLite minds that as little as any other name.
+    """
+    for table in catalogue.tables.values():
+        name = quote_name(table.name)
+        if not table.name:
+            raise CommandError(
+                "A table's name is empty, which SQLAlchemy has no way to say. Nothing was written. "
+                f"Give it one first: ALTER TABLE {name} RENAME TO new_name"
+            )
+        if table.column("") is not None:
+            raise CommandError(
+                f"Table {table.name!r} has a column whose name is empty, which SQLAlchemy has no way to say. "
+                f'Nothing was written. Give it one first: ALTER TABLE {name} RENAME COLUMN "" TO new_name'
+            )
 
 
 ORDER = ("table", "virtual", "index", "view", "trigger")

@@ -19,6 +19,9 @@ def describe(catalogue: Catalogue) -> Schema:
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for table in catalogue.tables.values():
         found["table", fold(table.name)] = describe_table(table, catalogue)
+    for entry in catalogue.entries:  # what stands on its own beside a virtual table's own tables
+        if entry.kind in ("table", "index") and entry.table not in catalogue.tables:
+            found[entry.kind, fold(entry.name)] = {"definition": normal(entry.sql)}
     for kind, entries in (
         ("virtual table", catalogue.virtual_tables),
         ("view", catalogue.views),
@@ -62,7 +65,9 @@ def describe_table(table: Table, catalogue: Catalogue) -> Mapping[str, Any]:
         ),
         "foreign keys": sorted(map(repr, foreign_keys(table, catalogue))),
         "conflict clauses": conflicts(statement),
-        "indexes": sorted(map(repr, indexes(table))),
+        "PRIMARY KEY": sorted(map(repr, indexes(table, "pk"))),
+        "UNIQUE": sorted(map(repr, indexes(table, "u"))),
+        "indexes": sorted(map(repr, indexes(table, "c"))),
     }
 
 
@@ -103,12 +108,12 @@ def conflicts(statement: CreateTable) -> list[tuple[str, str]]:
     )
 
 
-def indexes(table: Table) -> list[Any]:
+def indexes(table: Table, origin: str) -> list[Any]:
+    """What the indexes of CREATE INDEX, of UNIQUE or of PRIMARY KEY hold; only the first have names that count."""
     return [
         (
             fold(index.name) if index.origin == "c" else "",
             index.unique,
-            index.origin,
             [
                 (fold(part.column or ""), part.descending, fold(part.collation))
                 for part in index.parts
@@ -118,6 +123,7 @@ def indexes(table: Table) -> list[Any]:
             else None,
         )
         for index in table.indexes
+        if index.origin == origin
     ]
 
 
