@@ -61,6 +61,20 @@ def test_a_foreign_key_compares_as_the_parent_does(path: Path, parent: str) -> N
     assert len(query(path, "PRAGMA foreign_key_list(t)")) == 1
 
 
+def test_a_reference_that_was_broken_before_may_get_other_actions(path: Path) -> None:
+    fill(path, "CREATE TABLE p (a INTEGER PRIMARY KEY); CREATE TABLE t (x REFERENCES p (a))")
+    fill(path, "INSERT INTO t VALUES (7)")
+
+    def replace(batch: Any) -> None:
+        batch.drop_constraint("fk_t_x_p", type_="foreignkey")
+        batch.create_foreign_key("fk", "p", ["x"], ["a"], ondelete="CASCADE")
+
+    migrate(path, in_batch(replace))
+    assert [row[6] for row in query(path, "PRAGMA foreign_key_list(t)")] == ["CASCADE"]
+    another = refused(path, lambda op: op.create_foreign_key("also", "t", "p", ["x"], ["a"]))
+    assert "no parent for the rows: 1" in another
+
+
 def test_a_foreign_key_from_one_database_to_another_is_refused(path: Path, tmp_path: Path) -> None:
     fill(path, "CREATE TABLE p (id INTEGER PRIMARY KEY)")
     fill(tmp_path / "other.db", "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (x)")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 
 from alembic.util import CommandError
@@ -480,28 +481,31 @@ class TableChange:
         return mentioned_columns(self.new, generated.expression) if generated else frozenset()
 
     def _new_checks(self) -> list[Check]:
-        known = [meaning(self.old, check.expression) for check in self.old.checks]
+        known = Counter(meaning(self.old, check.expression) for check in self.old.checks)
         if self.old.rowid_alias != self.new.rowid_alias:
-            known = []  # the rowid, which a CHECK may name, can be another
+            known.clear()  # the rowid, which a CHECK may name, can be another
         unchanged = self._unchanged_columns()
-        return [
-            check
-            for check in self.new.checks
-            if meaning(self.new, check.expression) not in known
-            or not mentioned_columns(self.new, check.expression) <= unchanged
-        ]
+        found = []
+        for check in self.new.checks:
+            meant = meaning(self.new, check.expression)
+            same = mentioned_columns(self.new, check.expression) <= unchanged
+            if known[meant] and same:
+                known[meant] -= 1
+            else:
+                found.append(check)
+        return found
 
     def _new_keys(self) -> list[ForeignKey]:
-        known = [_reference(key) for key in self.old.foreign_keys]
-        return [
-            key
-            for key in self.new.foreign_keys
-            if _reference(key) not in known
-            or any(
-                fold(name) not in self.sources and self.column(name).generated is None
-                for name in key.columns
-            )
-        ]
+        known = Counter(map(_reference, self.old.foreign_keys))
+        found = []
+        for key in self.new.foreign_keys:
+            columns = [self.column(name) for name in key.columns]
+            same = all(c.generated is not None or fold(c.name) in self.sources for c in columns)
+            if known[_reference(key)] and same:
+                known[_reference(key)] -= 1
+            else:
+                found.append(key)
+        return found
 
     def _parent_check(self, key: ForeignKey) -> RowCheck:
         """The check for a new foreign key, once it is clear that SQLite could use the key."""
@@ -681,9 +685,10 @@ def _keys(table: CreateTable) -> tuple[object, ...]:
     return tuple(found)
 
 
-def _reference(key: ForeignKey) -> tuple[object, ...]:
-    """What a foreign key is from and to."""
-    return [fold(n) for n in key.columns], fold(key.table), [fold(n) for n in key.target_columns]
+def _reference(key: ForeignKey) -> tuple[str | None, ...]:
+    """What a foreign key is from and to, to compare."""
+    names = (*key.columns, None, key.table, *key.target_columns)
+    return tuple(None if name is None else fold(name) for name in names)
 
 
 def _strings_called(sql: str, name: str) -> list[Token]:

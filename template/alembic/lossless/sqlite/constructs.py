@@ -24,7 +24,7 @@ from sqlalchemy.schema import Computed, Constraint
 from sqlalchemy.types import NullType, TypeEngine
 
 from . import statement
-from .tokens import RESERVED, Kind, quote_name, same_name, tokenize
+from .tokens import RESERVED, Kind, same_name, tokenize, write_name
 
 
 def column_definition(dialect: Dialect, column: Column[Any], **options: Any) -> str:
@@ -60,7 +60,7 @@ def with_column_called(definition: str, old: str, new: str) -> str:
             )
             if name and same_name(token.name, old):
                 span = statement.Span(place + token.start, place + token.end)
-                table = table.replace(span, quote_name(new))
+                table = table.replace(span, write_name(new))
     return table.sql[len(start) : -1]
 
 

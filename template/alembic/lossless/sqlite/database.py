@@ -22,7 +22,7 @@ from .statement import CreateTable, ForeignKey, NotACreateTable, parse
 from .tokens import fold, quote_name, quote_string, same_name
 from .transactions import driver_connection, transactions_of
 
-_SHOWN = 60  # characters or bytes of a value in a message
+_SHOWN = 40  # characters or bytes of a value in a message
 
 
 @dataclass(frozen=True)

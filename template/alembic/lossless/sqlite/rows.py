@@ -14,6 +14,8 @@ from .database import Database
 from .statement import Check, CreateTable, ForeignKey
 from .tokens import Kind, Token, fold, quote_name, significant, tokenize
 
+_ROWIDS = ("rowid", "_rowid_", "oid")
+
 
 @dataclass(frozen=True)
 class RowCheck:
@@ -52,8 +54,7 @@ def rowid_name(table: CreateTable) -> str | None:
     """A name under which the rowid can be reached; None if columns have taken all three."""
     if table.without_rowid:
         return None
-    taken = {fold(column.name) for column in table.columns}
-    return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)
+    return next((name for name in _ROWIDS if table.find_column(name) is None), None)
 
 
 def null_check(table: CreateTable, column: str) -> RowCheck:
@@ -126,46 +127,45 @@ def mentioned_columns(table: CreateTable, expression: str) -> frozenset[str]:
 
     A word before "(" is a function; a name in double quotes counts if there is such a column.
     """
-    known = {fold(column.name) for column in table.columns}
     tokens = significant(tokenize(expression))
     found = set()
     for place, token in enumerate(tokens):
         follows = tokens[place + 1].text if place + 1 < len(tokens) else ""
         if token.kind is Kind.WORD and follows == "(":
             continue
-        if token.kind in (Kind.WORD, Kind.QUOTED) and fold(token.name) in known:
+        if token.kind in (Kind.WORD, Kind.QUOTED) and table.find_column(token.name):
             found.add(fold(token.name))
     return frozenset(found)
 
 
 def unknown_name(table: CreateTable, expression: str) -> str | None:
     """A name in double quotes where a column's must stand, that no column has; None without one."""
-    known = {fold(column.name) for column in table.columns} | {"rowid", "_rowid_", "oid"}
     tokens = significant(tokenize(expression))
     for place, token in enumerate(tokens):
         follows = tokens[place + 1].text if place + 1 < len(tokens) else ""
         before = tokens[place - 1].word if place else ""
         if follows in ("(", ".") or before in ("COLLATE", "AS"):
             continue  # a function, a table, a collation, a type
-        if _in_double_quotes(token) and fold(token.name) not in known:
+        if fold(token.name) in _ROWIDS:
+            continue
+        if _in_double_quotes(token) and table.find_column(token.name) is None:
             return token.name
     return None
 
 
-def meaning(table: CreateTable, expression: str) -> list[tuple[str, str]]:
+def meaning(table: CreateTable, expression: str) -> tuple[tuple[str, str], ...]:
     """An expression in a form that is equal where the same is meant.
 
     A name in double quotes is a string if the table has no such column.
     """
-    known = {fold(column.name) for column in table.columns}
     found = []
     for token in significant(tokenize(expression)):
-        unknown = _in_double_quotes(token) and fold(token.name) not in known
+        unknown = _in_double_quotes(token) and table.find_column(token.name) is None
         if token.kind is Kind.STRING or unknown:
             found.append(("string", token.name))
         else:
             found.append(("name" if token.can_be_name else "other", fold(token.name)))
-    return found
+    return tuple(found)
 
 
 def _in_double_quotes(token: Token) -> bool:

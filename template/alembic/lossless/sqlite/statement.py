@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .tokens import (
     RESERVED,
     Kind,
     Token,
+    fold,
     quote_name,
     same_name,
     significant,
@@ -288,7 +290,11 @@ class CreateTable(Constrained):
 
     def find_column(self, name: str) -> Column | None:
         """The column of that name, or None."""
-        return next((column for column in self.columns if same_name(column.name, name)), None)
+        return self._columns_by_name.get(fold(name))
+
+    @cached_property
+    def _columns_by_name(self) -> dict[str, Column]:
+        return {fold(column.name): column for column in self.columns}
 
     def text(self, span: Span) -> str:
         """What is written in a column or constraint."""
