@@ -94,6 +94,20 @@ def test_a_script_does_what_the_command_does(environment: Environment) -> None:
     both_ways(environment, "head")  # later revisions build on what earlier ones make
 
 
+def test_line_ends_in_texts_are_kept(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision(
+        "op.execute(\"CREATE TABLE t (id INTEGER PRIMARY KEY, a DEFAULT 'a\\r\\nb')\")"
+    )
+    environment.upgrade()
+    environment.revision(
+        "op.alter_column('t', 'a', type_=sa.Text)\n"
+        "op.add_column('t', sa.Column('c', sa.Text, server_default='c\\r\\n\\r\\r\\nd'))\n"
+        "op.bulk_insert(sa.table('t', sa.column('a', sa.Text)), [{'a': 'e\\r\\nf\\rg\\n'}])"
+    )
+    both_ways(environment, "head")
+
+
 def test_a_new_database_can_be_made_from_the_beginning(environment: Environment) -> None:
     environment.upgrade()
     new = environment.folder / "new.db"

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from . import batch
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase
-from .offline import Script
+from .offline import Script, for_the_shell
 from .operations import BatchOptions, Operation, TableOperations
 from .rename import rename_table
 from .tokens import fold
@@ -89,7 +89,7 @@ class LosslessSQLiteImpl(ComparingImpl):
         self.script.commit()
 
     def static_output(self, text: str) -> None:
-        super().static_output(text)
+        super().static_output(text if self.script is None else for_the_shell(text))
         if self.script is not None:
             self.script.written(text)
 

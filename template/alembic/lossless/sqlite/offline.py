@@ -91,6 +91,11 @@ def opened(url: URL) -> Iterator[sqlite3.Connection | None]:
         connection.close()
 
 
+def for_the_shell(text: str) -> str:
+    """What the shell reads as this text: it takes a carriage return away at the end of each line."""
+    return text.replace("\r\n", "\r\r\n")
+
+
 def _violations(unchecked: set[tuple[str, str]]) -> str:
     """A query for the rows without their parent; tables with a key that cannot be checked apart."""
     if not unchecked:
