@@ -194,3 +194,32 @@ def test_a_natural_join_keeps_the_columns_it_compares(database: Path, revision: 
     migrate(database, lambda op: op.drop_column("t", "z"))
     migrate(database, rename("x", "z"))
     migrate(database, add("other"))
+
+
+def test_what_a_dropped_table_leaves_broken_is_named(database: Path) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (a); CREATE TABLE other (b REFERENCES t (a)); CREATE VIEW v AS SELECT a FROM t;"
+        "CREATE VIEW over_v AS SELECT * FROM v; CREATE VIEW fine AS SELECT b AS t FROM other;"
+        "CREATE VIEW broken AS SELECT missing FROM t;"
+        "CREATE TRIGGER own AFTER INSERT ON t BEGIN DELETE FROM other; END;"
+        "CREATE TRIGGER far AFTER DELETE ON other BEGIN DELETE FROM T; END;"
+        "CREATE VIRTUAL TABLE f USING fts5 (a, content = 't')",
+    )
+    with pytest.warns(UserWarning, match="Table t is dropped"):
+        script_of(database, lambda op: op.drop_table("t"))
+    with pytest.warns(UserWarning, match="Table t is dropped") as caught:
+        migrate(database, lambda op: op.drop_table("t"))
+    told = str(caught[0].message)
+    users = ["virtual table f", "view v (", "view over_v (", "trigger far on DELETE of other ("]
+    assert all(user in told for user in users)
+    assert told.count(";") == len(users) - 1
+
+
+def test_a_table_that_nothing_uses_is_dropped_without_a_word(database: Path) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (a); CREATE TABLE u (t); CREATE VIEW v AS SELECT t FROM u;"
+        "CREATE TRIGGER own AFTER INSERT ON t BEGIN DELETE FROM t; END",
+    )
+    migrate(database, lambda op: op.drop_table("t"))

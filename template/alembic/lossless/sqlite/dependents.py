@@ -9,16 +9,16 @@ refused.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from alembic.util import CommandError, messaging
 
 from .database import Database, SchemaObject
-from .meaning import refuse_other_meaning_of_new, refuse_other_meaning_without
+from .meaning import mentions, refuse_other_meaning_of_new, refuse_other_meaning_without
 from .replica import broken_objects, copy_schema
 from .rows import mentioned_columns
 from .statement import CreateTable
-from .tokens import fold, same_name, significant, tokenize
+from .tokens import fold, quote_name, same_name, significant, tokenize
 
 
 def column_in_index(table: CreateTable, index: SchemaObject) -> set[str]:
@@ -78,32 +78,69 @@ def refuse_new_breakage(
     )
 
 
+def warn_of_users(database: Database, table: str) -> None:
+    """Say which views, triggers of other tables and full-text indexes a table's end would break.
+
+    Only a warning, because the next statement of the revision may drop them, or make the table anew.
+    """
+    if database.find("table", table) is None:
+        return
+    objects = database.objects()
+    told = [f"virtual table {found.name}" for found, _ in _indexes_by_content(objects, table)]
+    if any(
+        found.kind == "view" or (found.kind == "trigger" and not same_name(found.table, table))
+        for found in objects
+        if mentions(found, table)
+    ):
+        with (
+            contextlib.closing(copy_schema(objects)) as present,
+            contextlib.closing(copy_schema(objects)) as future,
+        ):
+            known = broken_objects(present)
+            future.execute(f"DROP TABLE IF EXISTS {quote_name(table)}")
+            broken = broken_objects(future)
+        told += [f"{name} ({why})" for name, why in broken.items() if name not in known]
+    if told:
+        messaging.warn(
+            f"Table {table} is dropped, and is used by: {'; '.join(told)}. Drop that too, unless "
+            "there will be such a table again"
+        )
+
+
 def refuse_if_indexed_by_content(database: Database, table: str, column: str | None = None) -> None:
     """See that no full-text index reads a table, or a column of it, by its name.
-
-    "External Content Tables" (fts5.html, section 4.4.3; FTS4 likewise): the index keeps the name of
-    the table and uses its own columns' names, and nothing tells it of another.
 
     Raises:
         CommandError: one does.
     """
-    for found in database.objects():
-        if not (found.sql or "").upper().startswith("CREATE VIRTUAL"):
-            continue
-        tokens = significant(tokenize(found.sql or ""))
-        names = {fold(token.name) for token in tokens if token.can_be_name}
-        content = [
-            tokens[place + 2].name
-            for place in range(len(tokens) - 2)
-            if tokens[place].word == "CONTENT" and tokens[place + 1].text == "="
-        ]
-        reads = any(same_name(name, table) for name in content)
-        if reads and (column is None or fold(column) in names):
+    for found, names in _indexes_by_content(database.objects(), table):
+        if column is None or fold(column) in names:
             what = f"Table {table}" if column is None else f"Column {column} of table {table}"
             raise CommandError(
                 f"{what} is read by its name by the virtual table {found.name}. Drop that with "
                 "op.execute() first, and create it anew afterwards"
             )
+
+
+def _indexes_by_content(
+    objects: list[SchemaObject], table: str
+) -> Iterator[tuple[SchemaObject, set[str]]]:
+    """Full-text indexes of a table's content, each with all names in its statement (folded).
+
+    "External Content Tables" (fts5.html, section 4.4.3; FTS4 likewise): the index keeps the name of
+    the table and uses its own columns' names, and nothing tells it of another.
+    """
+    for found in objects:
+        if not (found.sql or "").upper().startswith("CREATE VIRTUAL"):
+            continue
+        tokens = significant(tokenize(found.sql or ""))
+        if any(
+            tokens[place].word == "CONTENT"
+            and tokens[place + 1].text == "="
+            and same_name(tokens[place + 2].name, table)
+            for place in range(len(tokens) - 2)
+        ):
+            yield found, {fold(token.name) for token in tokens if token.can_be_name}
 
 
 def _named(table: CreateTable, folded: Collection[str]) -> list[str]:

@@ -7,6 +7,7 @@ subject; every operation works inside of `batch_alter_table` and directly on `op
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from . import batch
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase
+from .dependents import warn_of_users
 from .offline import Script, for_the_shell
 from .operations import BatchOptions, Operation, TableOperations
 from .rename import rename_table
@@ -212,6 +214,8 @@ class LosslessSQLiteImpl(ComparingImpl):
             raise CommandError(f"Index {index.name} cannot be dropped: {error.orig}") from error
 
     def drop_table(self, table: Table, **options: Any) -> None:
+        with contextlib.suppress(CommandError):  # a script, and nothing is known of the schema
+            warn_of_users(self.database(table.schema), table.name)
         try:
             super().drop_table(table, **options)
         except DBAPIError as error:

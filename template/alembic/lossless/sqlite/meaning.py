@@ -81,6 +81,16 @@ def refuse_other_meaning_by_rename(database: Database, table: str, old: str, new
         raise CommandError(_explain(f"{old} cannot be renamed to {new} in", table, affected))
 
 
+def mentions(found: SchemaObject, name: str) -> bool:
+    """Whether a name occurs in an object's statement, whatever it means there."""
+    sql = found.sql or ""
+    if '"' not in name and fold(name) not in fold(sql):
+        return False  # faster, and mostly so
+    return any(
+        token.can_be_name and same_name(token.name, name) for token in significant(tokenize(sql))
+    )
+
+
 def _explain(problem: str, table: str, affected: Iterable[str]) -> str:
     return (
         f"Column {problem} table {table}: {'; '.join(affected)} would quietly mean something else. "
@@ -149,23 +159,12 @@ def _may_depend(found: SchemaObject, table: str, columns: Iterable[str]) -> bool
     """Whether the text of a view or trigger lets one of these columns' names mean anything."""
     if found.kind not in ("view", "trigger"):
         return False
-    return _joins_by_name(found, table) or any(_mentions(found, column) for column in columns)
+    return _joins_by_name(found, table) or any(mentions(found, column) for column in columns)
 
 
 def _joins_by_name(found: SchemaObject, table: str) -> bool:
     return (
-        found.kind in ("view", "trigger")
-        and _mentions(found, "natural")
-        and _mentions(found, table)
-    )
-
-
-def _mentions(found: SchemaObject, name: str) -> bool:
-    sql = found.sql or ""
-    if '"' not in name and fold(name) not in fold(sql):
-        return False  # faster, and mostly so
-    return any(
-        token.can_be_name and same_name(token.name, name) for token in significant(tokenize(sql))
+        found.kind in ("view", "trigger") and mentions(found, "natural") and mentions(found, table)
     )
 
 
