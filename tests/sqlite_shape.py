@@ -1,6 +1,7 @@
 """What a SQLite database promises, in a form to compare. Shares no code with the migrations.
 
-White space, comments, letter case and the quoting of names make no difference; everything else does.
+White space, comments, letter case and the quoting of names make no difference; everything else does. A name in single
+quotes is a name, too, where SQLite takes it for one ("SQLite Keywords" of its documentation).
 """
 
 from __future__ import annotations
@@ -27,6 +28,37 @@ def words(sql: str | None) -> list[str]:
     for string, double, back, bracket, comment, other in _PIECES.findall(sql or ""):
         if string or not comment:
             found.append(string or (double or back or bracket or other).lower())
+    return found
+
+
+_BEFORE_NAMES = {
+    "index",
+    "trigger",
+    "view",
+    "exists",
+    "on",
+    "into",
+    "update",
+    "of",
+    "from",
+    "collate",
+}
+_BEHIND_MEMBERS = {",", ")", "collate", "asc", "desc"}
+
+
+def statement(sql: str) -> list[str]:
+    """The words of a CREATE INDEX, TRIGGER or VIEW: those for names without single quotes, too."""
+    found = words(sql)
+    depth, is_index, where = 0, "index" in found[1:3], False
+    for at, word in enumerate(found):
+        depth += (word == "(") - (word == ")")
+        where = where or (is_index and word == "where" and depth == 0)
+        if not word.startswith("'") or where:
+            continue
+        before, behind = found[at - 1], found[at + 1 : at + 2]
+        is_member = is_index and depth == 1 and before in ("(", ",")
+        if before in _BEFORE_NAMES or (is_member and behind and behind[0] in _BEHIND_MEMBERS):
+            found[at] = word[1:-1].replace("''", "'").lower()
     return found
 
 
@@ -64,11 +96,40 @@ def shape(path: Path) -> Shape:
         ).fetchall()
         return {
             f"{kind} {name.lower()}": (
-                _table(connection, name, sql) if kind == "table" else [table.lower(), words(sql)]
+                _table(connection, name, sql)
+                if kind == "table"
+                else [table.lower(), statement(sql)]
             )
             for kind, name, table, sql in objects
             if sql is not None and not name.startswith("sqlite_") and name != "alembic_version"
         }
+
+
+def shadow_tables(path: Path) -> set[str]:
+    """The tables that virtual tables make by themselves, in lower case: they appear where only the others are made.
+
+    Of a virtual table that cannot be made here, those that SQLite would take for its own.
+    """
+    found: set[str] = set()
+    with (
+        closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as original,
+        closing(sqlite3.connect(":memory:")) as copy,
+    ):
+        ask = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite^_%' ESCAPE '^'"
+        called_so = {
+            row[1].lower() for row in original.execute("PRAGMA table_list") if row[2] == "shadow"
+        }
+        for name, sql in original.execute(ask):
+            before = {row[0].lower() for row in copy.execute(ask)}
+            if name.lower() in before:
+                continue
+            try:
+                copy.execute(sql)
+                found |= {row[0].lower() for row in copy.execute(ask)} - before - {name.lower()}
+            except sqlite3.Error:
+                if "virtual" in words(sql)[:2]:
+                    found |= {one for one in called_so if one.startswith(f"{name.lower()}_")}
+    return found
 
 
 def _table(connection: sqlite3.Connection, name: str, sql: str) -> Shape:

@@ -22,7 +22,7 @@ from alembic.operations import Operations
 from alembic.util import CommandError
 
 from migrating import Declared, migrate, quoted
-from sqlite_shape import differences, row_hashes, shape
+from sqlite_shape import differences, row_hashes, shadow_tables, shape, words
 
 TABLES = int(os.environ.get("CORPUS_TABLES", "2"))
 Revision = Callable[[Operations], Any]
@@ -41,7 +41,7 @@ def test_every_operation_on_tables_of_a_real_schema(script: Path, tmp_path: Path
     original, work = tmp_path / "original.db", tmp_path / "work.db"
     with closing(sqlite3.connect(original)) as connection:
         connection.executescript(script.read_text("utf-8"))
-        tables = fill(connection, chance)
+        tables = fill(connection, chance, shadow_tables(original))
     shutil.copy(original, work)
     before = Snapshot(original)
     outcome: Counter[str] = Counter()
@@ -117,18 +117,15 @@ class Snapshot:
         return {name: rows for name, rows in self.rows.items() if name not in ignored}
 
 
-def fill(connection: sqlite3.Connection, chance: random.Random) -> list[str]:
+def fill(connection: sqlite3.Connection, chance: random.Random, shadows: set[str]) -> list[str]:
     """Put some rows into each table that takes them; the names of all tables."""
     names = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
         "AND name <> 'alembic_version' AND sql NOT LIKE 'CREATE VIRTUAL%'"
     ).fetchall()
-    shadows = {
-        row[1] for row in connection.execute("PRAGMA table_list") if row[2] in ("shadow", "virtual")
-    }
     tables = []
     for name, sql in names:
-        if name in shadows:
+        if name.lower() in shadows:
             continue
         tables.append(name)
         words = re.findall(r"'([^'\s]{1,20})'", sql)
@@ -172,6 +169,10 @@ def operations(
     """Operations on a table with their inverses; None where values go with the operation."""
     with closing(sqlite3.connect(path)) as connection:
         info = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+        ask = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
+        written = " ".join(words(connection.execute(ask, (table,)).fetchone()[0]))
+    # What takes NULL away and gives it back knows no name for it.
+    has_named_not_null = re.search(r"constraint \S+ not null", written) is not None
 
     def batch(work: Callable[[Any], Any], **options: Any) -> Revision:
         def run(op: Operations) -> None:
@@ -227,7 +228,7 @@ def operations(
             lambda op, row=row: op.alter_column(table, "zz new", new_column_name=row[1]),
         )
     for row in chance.sample(own, min(2, len(own))):
-        default = None if row[4] is None else sa.text(f"({row[4]})")
+        default = None if row[4] is None else sa.text(in_parentheses(row[4]))
         yield (
             f"default of {row[1]}",
             lambda op, row=row: op.alter_column(table, row[1], server_default="it's"),
@@ -235,7 +236,7 @@ def operations(
                 table, row[1], server_default=default
             ),
         )
-        if not row[5]:
+        if not row[5] and not has_named_not_null:
             yield (
                 f"NULL in {row[1]}",
                 lambda op, row=row: op.alter_column(table, row[1], nullable=bool(row[3])),
@@ -247,3 +248,8 @@ def operations(
                 lambda op, row=row: op.alter_column(table, row[1], type_=sa.String(999)),
                 lambda op, row=row: op.alter_column(table, row[1], type_=Declared(row[2])),
             )
+
+
+def in_parentheses(default: str) -> str:
+    """A default as an expression; a lone word or name stays as it is: in parentheses it would be a column."""
+    return default if len(words(default)) == 1 else f"({default})"

@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 import sys
 import traceback
+import warnings
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import closing
@@ -120,10 +121,12 @@ def models_describe_all_tables_and_read_all_rows() -> list[str]:
             ):
                 session.scalars(select(model)).all()
         tables = connection.exec_driver_sql(
-            "SELECT name FROM pragma_table_list WHERE type = 'table' AND schema = 'main'"
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage"
         )
+        shadows = sqlite_shape.shadow_tables(ADOPTED)
         for (name,) in tables:
-            if not name.startswith(("sqlite_", "alembic_version")) and name not in metadata.tables:
+            known = name in metadata.tables or name.lower() in shadows
+            if not name.startswith(("sqlite_", "alembic_version")) and not known:
                 problems.append(f"{name} is in no model")
     return problems
 
@@ -161,12 +164,15 @@ def create_all_differs_only_as_reported() -> list[str]:
 
     report = re.sub(r"\\(.)", r"\1", (WORK / "report.md").read_text(encoding="utf-8")).lower()
     database = WORK / "created.db"
-    try:
-        find_metadata(import_models()).create_all(create_engine(f"sqlite:///{database}"))
-    except Exception as error:
-        return [] if "cannot create the tables" in report else [f"create_all: {error}"]
+    problems = []
+    for table in find_metadata(import_models()).tables.values():
+        try:
+            table.create(create_engine(f"sqlite:///{database}"))
+        except Exception as error:
+            if f"cannot create table {table.name!r}".lower() not in report:
+                problems.append(f"create_all: {error}")
     before, after = promises(ORIGINAL), promises(database)
-    return [
+    return problems + [
         f"create_all: {line}"
         for line in sqlite_shape.differences(before, after)
         if not any(name.split(" ", 1)[-1] in report for name in before if line.startswith(name))
@@ -175,13 +181,10 @@ def create_all_differs_only_as_reported() -> list[str]:
 
 def promises(database: Path) -> sqlite_shape.Shape:
     """A database's schema, without differences in wording that change nothing."""
-    with closing(sqlite3.connect(database)) as connection:
-        shadows = {
-            row[1].lower() for row in connection.execute("PRAGMA table_list") if row[2] == "shadow"
-        }
+    shadows = sqlite_shape.shadow_tables(database)
     found = {}
     for name, what in shape(database).items():
-        if name.partition(" ")[2] in shadows:
+        if name.startswith("table ") and name[len("table ") :] in shadows:
             continue
         if not name.startswith("table "):
             found[name] = what[0]  # the table that it belongs to
@@ -202,7 +205,10 @@ def life_goes_on() -> list[str]:
     MODELS.write_text(with_added_column(source), encoding="utf-8")
     try:
         alembic(command.revision, "add a column", autogenerate=True, database=database)
-        alembic(command.upgrade, "head", database=database)
+        with warnings.catch_warnings():
+            # Right where a trigger of the application's says INSERT without columns; only its owner can change that.
+            warnings.filterwarnings("ignore", "The new columns of table")
+            alembic(command.upgrade, "head", database=database)
         problems = []
         columns = [name for name in re.findall(r"\w+", str(shape(database))) if name == ADDED]
         if not columns:
