@@ -60,6 +60,12 @@ CREATE TRIGGER instead INSTEAD OF INSERT ON simple BEGIN INSERT INTO parent (cod
 CREATE TRIGGER after_update AFTER UPDATE OF code ON parent WHEN new.code <> ';END' BEGIN DELETE FROM child WHERE parent_id = CASE WHEN old.id THEN old.id END; SELECT 1; END;
 CREATE VIRTUAL TABLE search USING fts5 (title, body, tokenize = 'porter unicode61');
 CREATE VIRTUAL TABLE "old search" USING fts4 (title, content);
+CREATE TABLE mail_content (id INTEGER PRIMARY KEY, subject TEXT);
+CREATE VIRTUAL TABLE mail USING fts5 (subject, content = 'mail_content', content_rowid = 'id');
+CREATE TRIGGER filed AFTER INSERT ON mail_content BEGIN INSERT INTO mail (rowid, subject) VALUES (new.id, new.subject); END;
+CREATE INDEX 'by subject' ON 'mail_content' ('subject');
+CREATE INDEX of_shadow ON "old search_content" (c0title);
+CREATE TRIGGER on_shadow AFTER INSERT ON "old search_content" BEGIN SELECT 1; END;
 CREATE VIRTUAL TABLE boxes USING rtree (id, min_x, max_x);
 PRAGMA user_version = 42;
 PRAGMA application_id = 1234;

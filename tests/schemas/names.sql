@@ -23,6 +23,7 @@ CREATE TABLE "ﬁ" (id INTEGER PRIMARY KEY, "ﬁ" TEXT, fi TEXT);
 CREATE TABLE selfish (id INTEGER PRIMARY KEY, selfish INTEGER REFERENCES selfish (id), other INTEGER REFERENCES selfish (id));
 CREATE TABLE link ("left" INTEGER REFERENCES "with space" ("a b"), "__import__('os')" INTEGER REFERENCES "😀" ("🐍"));
 CREATE TABLE model_dump (id INTEGER PRIMARY KEY, json TEXT, copy TEXT, schema TEXT, model_config TEXT, "dict" TEXT, _private TEXT, fields TEXT);
+CREATE TABLE "I" (id INTEGER PRIMARY KEY, l TEXT, "O" TEXT, l_id INTEGER REFERENCES base (id), model_dump TEXT, model_validate_all TEXT);
 CREATE INDEX "index; DROP TABLE base" ON base ("optional");
 CREATE INDEX "idx ' quote" ON "table" ("select") WHERE "from" = ':x' AND "order" > 1;
 CREATE VIEW "view's" AS SELECT id, ':p %s {}' AS "'); DROP TABLE base; --" FROM base;
