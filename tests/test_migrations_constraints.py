@@ -300,6 +300,7 @@ def test_a_named_not_null_is_told_from_a_constraint_that_is_not_there(path: Path
         (lambda op: op.drop_index("none", "t"), "no such index"),
         (lambda op: op.drop_index("sqlite_autoindex_t_1", "t"), "UNIQUE or PRIMARY KEY"),
         (lambda op: op.drop_table("none"), "no such table"),
+        (lambda op: op.create_table("t", sa.Column("a", sa.Integer)), "table t already exists"),
     ],
 )
 def test_what_sqlite_refuses_of_indexes_and_tables_is_told(
@@ -318,3 +319,16 @@ def test_a_reference_that_cannot_be_checked_any_more_is_called_that(path: Path) 
     message = refused(path, lambda op: op.drop_index("u", "t"))
     assert "foreign key mismatch" in message
     assert "rows that refer to rows" not in message
+
+
+def test_statistics_stay_with_the_key_they_are_of(path: Path) -> None:
+    fill(path, "CREATE TABLE t (a, b, c, CONSTRAINT one UNIQUE (a), UNIQUE (b, c))")
+    fill(path, "INSERT INTO t VALUES (1, 1, 1), (2, 1, 2); ANALYZE")
+    migrate(path, lambda op: op.drop_constraint("one", "t", type_="unique"))
+    assert query(path, "SELECT idx, stat FROM sqlite_stat1") == [("sqlite_autoindex_t_1", "2 2 1")]
+
+
+def test_the_key_of_a_strict_table_has_no_null(path: Path) -> None:
+    fill(path, "CREATE TABLE t (a TEXT, b TEXT) STRICT; INSERT INTO t VALUES (NULL, 'x')")
+    message = refused(path, lambda op: op.create_primary_key("pk", "t", ["a", "b"]))
+    assert "Column a of table t cannot become NOT NULL: it is NULL in the rows: 1" in message

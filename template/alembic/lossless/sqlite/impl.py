@@ -213,6 +213,12 @@ class LosslessSQLiteImpl(ComparingImpl):
         except DBAPIError as error:
             raise CommandError(f"Index {index.name} cannot be dropped: {error.orig}") from error
 
+    def create_table(self, table: Table, **options: Any) -> None:
+        try:
+            super().create_table(table, **options)
+        except DBAPIError as error:
+            raise CommandError(f"Table {table.name} cannot be made: {error.orig}") from error
+
     def drop_table(self, table: Table, **options: Any) -> None:
         with contextlib.suppress(CommandError):  # a script, and nothing is known of the schema
             warn_of_users(self.database(table.schema), table.name)

@@ -58,6 +58,7 @@ def rebuild(
     temporary = database.unused_name(f"{TEMPORARY}{old.name}")
     database.note(f"Rebuild table {old.name}: a new one, the rows, then the new one for the old")
     saved = _save_side_rows(database, old.name)
+    automatic = _automatic_indexes(database, old.name)
     database.run(_create(database, new, temporary))
     with ignoring_checks(database, new):
         database.run(_copy(database, old, new, sources, temporary))
@@ -67,6 +68,7 @@ def rebuild(
         write_schema(database, {("table", new.name): new.sql})
     for found in (*indexes, *triggers):
         database.run(qualified_create(database, found))
+    _follow_automatic_indexes(database, saved, automatic, _automatic_indexes(database, new.name))
     _restore_side_rows(database, old, new, saved)
 
 
@@ -193,6 +195,47 @@ def _save_side_rows(database: Database, table: str) -> list[tuple[str, str]]:
         )
         saved.append((side, copy))
     return saved
+
+
+def _automatic_indexes(database: Database, table: str) -> dict[str, object]:
+    """What the indexes of a table's keys hold, which are called by the keys' order."""
+    schema = quote_string(database.schema)
+    names = database.query(
+        f"SELECT name FROM pragma_index_list({quote_string(table)}, {schema}) WHERE origin <> 'c'"
+    )
+    return {
+        name: database.query(
+            f"SELECT name, desc, coll FROM pragma_index_xinfo({quote_string(name)}, {schema}) "
+            "WHERE key"
+        )
+        for (name,) in names
+    }
+
+
+def _follow_automatic_indexes(
+    database: Database,
+    saved: list[tuple[str, str]],
+    before: Mapping[str, object],
+    now: Mapping[str, object],
+) -> None:
+    """Give what ANALYZE found out of a key's index to the index that is the same key's now."""
+    moved = {
+        name: next((other for other in now if now[other] == members), None)
+        for name, members in before.items()
+    }
+    if all(name == other for name, other in moved.items()):
+        return
+    cases = " ".join(
+        f"WHEN {quote_string(name)} THEN {'NULL' if other is None else quote_string(other)}"
+        for name, other in moved.items()
+    )
+    listed = ", ".join(map(quote_string, moved))
+    for side, copy in saved:
+        if side == "sqlite_sequence":
+            continue
+        gone = ", ".join(quote_string(name) for name, other in moved.items() if other is None)
+        database.run(f"DELETE FROM temp.{copy} WHERE idx IN ({gone})")
+        database.run(f"UPDATE temp.{copy} SET idx = CASE idx {cases} END WHERE idx IN ({listed})")
 
 
 def _restore_side_rows(

@@ -76,9 +76,9 @@ def value_check(table: CreateTable, column: str) -> RowCheck:
 
 def never_null(table: CreateTable) -> list[str]:
     """The columns (folded) that cannot be NULL, in the table's order."""
-    key = table.primary_key
-    primary = key.columns if key is not None and table.without_rowid else (table.rowid_alias,)
-    known = {fold(name) for name in primary if name is not None}
+    known = {fold(table.rowid_alias)} if table.rowid_alias is not None else set()
+    if table.primary_key is not None and (table.without_rowid or table.strict):
+        known |= set(map(fold, table.primary_key.columns))
     return [
         fold(column.name)
         for column in table.columns
