@@ -197,3 +197,67 @@ def test_an_engine_that_begins_its_own_transactions_is_taken_over(
     engine.dispose()
     assert environment.query("SELECT id FROM p") == [(1,), (2,)]
     assert environment.heads() == ["r002"]
+
+
+BROKEN = FAMILY + "INSERT INTO c VALUES (7);"
+
+
+@pytest.mark.parametrize(
+    "deletion",
+    [
+        "op.get_bind().connection.cursor().execute('DELETE FROM p')",
+        "op.get_bind().connection.cursor().execute('DELETE FROM p')\nop.execute('SELECT 1')",
+        "op.get_bind().connection.cursor().execute('DELETE FROM p')\nop.execute('DELETE FROM p')",
+    ],
+)
+def test_rows_deleted_through_the_driver_are_noticed(tmp_path: Path, deletion: str) -> None:
+    environment = environment_with(tmp_path, BROKEN, deletion)
+    with pytest.raises(CommandError, match="row 1 of table c has no parent in p") as error:
+        environment.upgrade()
+    assert "row 2" not in str(error.value)  # it had none before
+    assert environment.query("SELECT id FROM p") == [(1,)]
+
+
+def test_rows_changed_through_the_driver_may_be_next_to_old_violations(tmp_path: Path) -> None:
+    insertion = "op.get_bind().connection.cursor().execute('INSERT INTO p VALUES (2)')"
+    environment = environment_with(tmp_path, BROKEN, insertion)
+    environment.upgrade()
+    assert environment.query("SELECT id FROM p") == [(1,), (2,)]
+
+
+def test_what_an_autocommit_block_broke_is_told(tmp_path: Path) -> None:
+    revision = "with op.get_context().autocommit_block():\n    op.execute('DELETE FROM p')"
+    environment = environment_with(tmp_path, BROKEN, revision)
+    with pytest.raises(CommandError, match=r"row 1 of table c .* REMAINS in the database") as error:
+        environment.upgrade()
+    assert "row 2" not in str(error.value)
+    assert environment.heads() == ["r001"]
+
+
+def test_what_an_autocommit_block_broke_may_be_put_right_after_it(tmp_path: Path) -> None:
+    revision = (
+        "with op.get_context().autocommit_block():\n    op.execute('DELETE FROM p')\n"
+        "op.execute('DELETE FROM c WHERE p = 1')"
+    )
+    environment = environment_with(tmp_path, BROKEN, revision)
+    environment.upgrade()
+    assert environment.query("SELECT p FROM c") == [(7,)]
+
+
+@pytest.mark.parametrize(
+    "renaming",
+    [
+        "op.execute('ALTER TABLE c RENAME TO kid')",
+        "op.execute('ALTER TABLE main.\"p\" RENAME TO parent')",
+        "op.execute('ALTER TABLE c RENAME TO old')\n"
+        "op.execute('CREATE TABLE c (p REFERENCES p)')\n"
+        "op.execute('INSERT INTO c SELECT * FROM old')\n"
+        "op.execute('DROP TABLE old')",
+    ],
+)
+def test_old_violations_are_known_under_a_table_s_new_name(tmp_path: Path, renaming: str) -> None:
+    environment = environment_with(
+        tmp_path, BROKEN, f"op.execute('DELETE FROM c WHERE 0')\n{renaming}"
+    )
+    environment.upgrade()
+    assert environment.heads() == ["r002"]

@@ -8,11 +8,14 @@ committed; what was broken before it does not stop it.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from alembic.util import CommandError
 
@@ -22,6 +25,7 @@ SHOWN = 5  # violations named in a message
 
 # Statements that cannot leave a row without its parent.
 HARMLESS = ("SELECT", "PRAGMA", "EXPLAIN", "ANALYZE", "REINDEX", "VALUES", "SAVEPOINT", "RELEASE")
+_FIRST_WORD = re.compile(r"[ \t\n\f\r;]*([A-Za-z]+)")  # where no comment stands before it
 
 
 @dataclass(frozen=True)
@@ -34,28 +38,61 @@ class Violation:
 
 
 class ForeignKeyWatch:
-    """Watches one transaction: remembers the violations before its first change of rows."""
+    """Watches one transaction: remembers the violations before its first change of rows.
+
+    Rows that were changed without SQLAlchemy are noticed by SQLite's count of changes. Then the
+    violations from before are asked for beside the transaction, where it is not committed yet. In an
+    autocommit block it is too late for that; there, only SQLAlchemy's statements are watched.
+    """
 
     def __init__(self, connection: sqlite3.Connection, version_table: str) -> None:
         self._connection = connection
         self._version_table = version_table
         self._before: Counter[Violation] | None = None
         self._renamed: dict[str, str] = {}
+        self._committing = False  # whether each statement is committed at once
+        self._committed = False  # whether one that was may have broken something
+        self._changes = 0  # SQLite's count of changed rows after the last statement that was seen
 
-    def begin(self) -> None:
-        """A transaction begins."""
+    def begin(self, *, committing: bool = False) -> None:
+        """A transaction begins, or an autocommit block."""
         self._before = None
         self._renamed = {}
+        self._committing = committing
+        self._committed = False
+        self._changes = self._connection.total_changes
+
+    def resume(self) -> None:
+        """A transaction begins after an autocommit block: what that broke is looked for at its end."""
+        self._committing = False
+        self._changes = self._connection.total_changes
 
     def before_change(self) -> None:
         """Rows, or keys that others refer to, are about to change."""
+        self._committed |= self._committing
         if self._before is None:
             self._before = violations(self._connection)
+
+    def before_any_statement(self) -> None:
+        """A statement is about to run; did something change rows since the last one?"""
+        unseen = self._connection.total_changes != self._changes and not self._committing
+        if unseen and self._before is None:
+            self._before = violations_beside(self._connection)
+
+    def after_any_statement(self) -> None:
+        """A statement has run."""
+        self._changes = self._connection.total_changes
 
     def before_statement(self, sql: str) -> None:
         """A statement of a revision is about to run."""
         if self._before is None and self._can_break_a_reference(sql):
             self.before_change()
+
+    def after_statement(self, sql: str) -> None:
+        """A statement of a revision has run."""
+        names = _renaming(sql)
+        if names is not None:
+            self.table_renamed(*names)
 
     def table_renamed(self, old: str, new: str) -> None:
         """A table has got another name; the violations known before are its own still."""
@@ -70,12 +107,16 @@ class ForeignKeyWatch:
         Raises:
             CommandError: there are some.
         """
+        self.before_any_statement()
         if self._before is None:
             return
-        known = Counter({self._now_called(key): count for key, count in self._before.items()})
+        # A table that was renamed may have a successor of its old name, with the same rows.
+        known = self._before | Counter(
+            {self._now_called(key): count for key, count in self._before.items()}
+        )
         caused = list((violations(self._connection) - known).elements())
         if caused:
-            raise CommandError(explain(caused))
+            raise CommandError(explain(caused, committed=self._committed))
 
     def _now_called(self, violation: Violation) -> Violation:
         return Violation(
@@ -123,8 +164,46 @@ def start_of(sql: str) -> tuple[Token, ...]:
     return tokens
 
 
+def first_word(sql: str) -> str:
+    """The first word of a statement in upper case; nothing, if it has none."""
+    found = _FIRST_WORD.match(sql)
+    if found is not None:
+        return found[1].upper()
+    tokens = start_of(sql)
+    return tokens[0].word if tokens else ""
+
+
+def _renaming(sql: str) -> tuple[str, str] | None:
+    """The old and the new name in ALTER TABLE ... RENAME TO ..."""
+    if first_word(sql) != "ALTER":
+        return None
+    tokens = start_of(sql)
+    words = [token.word for token in tokens[:8]]
+    place = 4 if words[3:4] == ["."] else 2
+    if words[place + 1 : place + 3] != ["RENAME", "TO"] or len(tokens) < place + 4:
+        return None
+    return tokens[place].name, tokens[place + 3].name
+
+
+def violations_beside(connection: sqlite3.Connection) -> Counter[Violation]:
+    """The violations before the transaction of a connection, seen by a second one that only reads.
+
+    None, where no second one can read: in memory, or while the transaction keeps readers out because
+    it is larger than the cache. Everything that is violated then counts as new.
+    """
+    path = next(row[2] for row in connection.execute("PRAGMA database_list") if row[1] == "main")
+    if not path:
+        return Counter()
+    try:
+        uri = f"{Path(path).as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=0)) as reader:
+            return violations(reader)
+    except sqlite3.Error:
+        return Counter()
+
+
 def violations(connection: sqlite3.Connection) -> Counter[Violation]:
-    """All rows without their parent, and all foreign keys that SQLite cannot check.
+    """All rows without their parent in the main database, and all keys that SQLite cannot check.
 
     A foreign key whose parent columns are not unique makes `PRAGMA foreign_key_check` fail; it
     counts as one violation, so that it does not hide what other tables have.
@@ -145,8 +224,13 @@ def violations(connection: sqlite3.Connection) -> Counter[Violation]:
     return found
 
 
-def explain(caused: list[Violation]) -> str:
-    """A message that names table, row and parent of each violation, the first few of them."""
+def explain(caused: list[Violation], *, committed: bool) -> str:
+    """A message that names table, row and parent of each violation, the first few of them.
+
+    Args:
+        caused: the violations.
+        committed: whether some of them may be in the database already, by an autocommit block.
+    """
     told = list(dict.fromkeys(_tell(violation) for violation in caused))
     more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
     mismatch = any(_is_mismatch(violation) for violation in caused)
@@ -155,9 +239,14 @@ def explain(caused: list[Violation]) -> str:
         if mismatch
         else "rows that refer to rows which do not exist"
     )
+    outcome = (
+        "What it did up to the end of its autocommit_block() REMAINS in the database, the rest is undone"
+        if committed
+        else "Everything it did is undone"
+    )
     return (
         f"The migration would leave {what}: {'; '.join(told[:SHOWN])}{more}. "
-        "Everything it did is undone; correct the rows, or the revision"
+        f"{outcome}; correct the rows, or the revision"
     )
 
 

@@ -26,7 +26,7 @@ from typing import Any
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
-from .foreign_keys import HARMLESS, ForeignKeyWatch, start_of
+from .foreign_keys import HARMLESS, ForeignKeyWatch, first_word, start_of
 from .lock import begin_immediate, file_of, is_lock_error
 from .tokens import quote_name
 
@@ -75,6 +75,7 @@ class MigrationTransactions:
         self._begun = False  # whether a transaction of ours is open, as far as SQLAlchemy knows
         self._mark = 0
         self._unrecorded = False  # whether a revision did something, and its version is not written
+        self._autocommit = False  # whether a revision is in an autocommit_block()
         self._ended = ""  # what became of a transaction that a revision ended itself
         self._pragmas = {"foreign_keys": 0, "cache_size": 0, "busy_timeout": 0}
         self._settings: tuple[Any, Any] = (None, None)
@@ -116,6 +117,7 @@ class MigrationTransactions:
             ("commit", self._on_commit),
             ("rollback", self._on_rollback),
             ("before_cursor_execute", self._on_statement),
+            ("after_cursor_execute", self._after_statement),
         )
 
     # -- what Alembic's run tells
@@ -139,6 +141,7 @@ class MigrationTransactions:
         self._writing = writing
         self._heads = None
         self._running = writing
+        self._autocommit = False
         self._ended = ""
 
     def end_run(self) -> None:
@@ -152,6 +155,9 @@ class MigrationTransactions:
         take_over(self.driver)
         if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
             self._ended = ""  # Alembic's autocommit_block(), which commits what was before it
+            if not self._autocommit:
+                self.keys.begin(committing=True)
+            self._autocommit = True
             return
         if self._ended:
             raise CommandError(self._ended)
@@ -166,7 +172,11 @@ class MigrationTransactions:
         except BaseException:
             self._undo()
             raise
-        self.keys.begin()
+        if self._autocommit:
+            self.keys.resume()
+        else:
+            self.keys.begin()
+        self._autocommit = False
         self._begun = True
 
     def _on_commit(self, _: Connection) -> None:
@@ -174,7 +184,7 @@ class MigrationTransactions:
             if self._begun and self._writing:
                 self._refuse_if_gone()
                 self.keys.check()
-                self._heads = read_heads(self.driver, self.version_table)
+                self._note_heads()
             if self.driver.in_transaction:
                 self._commit()
         except BaseException:
@@ -220,26 +230,39 @@ class MigrationTransactions:
     ) -> tuple[str, Any]:
         if not connection.in_transaction():
             # A listener of "begin", which begins by BEGIN as SQLAlchemy's documentation has it.
-            words = [token.word for token in start_of(sql)[:1]]
-            return ("SELECT 1" if words == ["BEGIN"] else sql), parameters
-        if self._writing and self._begun:
+            return ("SELECT 1" if first_word(sql) == "BEGIN" else sql), parameters
+        if self._writing and (self._begun or self._autocommit):
+            self.keys.before_any_statement()
             if not self.own_statements:
                 self._before_statement_of_revision(sql)
-            elif sql.startswith("SAVEPOINT"):  # the first statement of every change
+            elif self._begun and sql.startswith("SAVEPOINT"):  # the first statement of every change
                 self._refuse_if_gone()
                 self._unrecorded = self._running
         return sql, parameters
 
+    def _after_statement(self, _: Connection, __: Any, sql: str, *___: Any) -> None:
+        if self._writing:
+            self.keys.after_any_statement()
+            if not self.own_statements:
+                self.keys.after_statement(sql)
+
     def _before_statement_of_revision(self, sql: str) -> None:
-        self._refuse_if_gone()
-        words = [token.word for token in start_of(sql)]
-        if words[:1] in (["COMMIT"], ["END"]) or (words[:1] == ["ROLLBACK"] and "TO" not in words):
-            raise CommandError(PREVENTED)
-        if self.keys.writes_version(sql):
-            self._unrecorded = False
-        elif words and words[0] not in HARMLESS:
-            self._unrecorded = self._running
+        if self._begun:
+            self._refuse_if_gone()
+            self._refuse_end(sql)
         self.keys.before_statement(sql)
+
+    def _refuse_end(self, sql: str) -> None:
+        """See that a statement does not end the transaction; remember whether it does something.
+
+        Raises:
+            CommandError: it would.
+        """
+        word = first_word(sql)
+        if word in ("COMMIT", "END") or (word == "ROLLBACK" and not _rolls_back_to(sql)):
+            raise CommandError(PREVENTED)
+        if not (self._unrecorded or word in HARMLESS or self.keys.writes_version(sql)):
+            self._unrecorded = self._running
 
     def _set_mark(self) -> None:
         """Change something that is kept by COMMIT only, and belongs to this connection alone."""
@@ -260,13 +283,20 @@ class MigrationTransactions:
             raise CommandError(COMMITTED if kept else UNDONE)
 
     def _check_heads(self) -> None:
-        if self._heads is not None:
-            found = read_heads(self.driver, self.version_table)
-            if found != self._heads:
-                raise HeadsMoved(
-                    "Another process migrated this database at the same time; "
-                    "run the command again for what is left"
-                )
+        found = read_heads(self.driver, self.version_table)
+        if self._heads is not None and found != self._heads:
+            raise HeadsMoved(
+                "Another process migrated this database at the same time; "
+                "run the command again for what is left"
+            )
+        self._heads = found
+
+    def _note_heads(self) -> None:
+        """Alembic writes the version when a revision is done."""
+        found = read_heads(self.driver, self.version_table)
+        if found != self._heads:
+            self._unrecorded = False
+        self._heads = found
 
     @contextmanager
     def own(self) -> Iterator[None]:
@@ -320,6 +350,11 @@ def begins_by_itself(driver: sqlite3.Connection) -> bool:
 def set_autocommit(driver: Any, mode: bool | int) -> None:
     """Set the attribute that connections have since Python 3.12; -1 leaves it to the older one."""
     driver.autocommit = mode
+
+
+def _rolls_back_to(sql: str) -> bool:
+    """Whether a ROLLBACK goes back to a savepoint only."""
+    return "TO" in [token.word for token in start_of(sql)[1:3]]
 
 
 def read_heads(driver: sqlite3.Connection, version_table: str) -> set[str]:
