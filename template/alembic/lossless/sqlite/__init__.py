@@ -16,7 +16,7 @@ What a migration does:
     edit.py          the way of editing the schema; stored.py says when a default may be edited
     rebuild.py       the way of making the table anew
     rename.py, drop.py   the ways of SQLite's own ALTER TABLE
-    rows.py          questions to the rows before a constraint is put on them
+    rows.py          questions to the rows for a constraint; unfit.py finds those that did not fit
     dependents.py, usage.py   views, triggers and indexes that rely on a table or a column
     meaning.py       views and triggers that the name of a column would make mean something else
     database.py      the database that all of these ask and change
