@@ -179,10 +179,14 @@ def beginning_by_listener(environment: Environment) -> sa.Engine:
     return engine
 
 
-@pytest.mark.parametrize("made", [beginning_by_itself, beginning_by_listener])
-def test_an_engine_that_begins_its_own_transactions_is_taken_over(
-    tmp_path: Path, made: Any
-) -> None:
+def beginning_nothing(environment: Environment) -> sa.Engine:
+    """An engine that was asked to commit each statement."""
+    engine = sa.create_engine(f"sqlite:///{environment.database}")
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@pytest.mark.parametrize("made", [beginning_by_itself, beginning_by_listener, beginning_nothing])
+def test_an_engine_with_transactions_of_its_own_is_taken_over(tmp_path: Path, made: Any) -> None:
     environment = environment_with(
         tmp_path, FAMILY, "with op.get_context().autocommit_block():\n    op.execute('VACUUM')"
     )

@@ -79,12 +79,15 @@ class MigrationTransactions:
         self._ended = ""  # what became of a transaction that a revision ended itself
         self._pragmas = {"foreign_keys": 0, "cache_size": 0, "busy_timeout": 0}
         self._settings: tuple[Any, Any] = (None, None)
+        self._was_autocommit = is_autocommit(connection)
 
     # -- attached to a connection
 
     def attach(self) -> None:
         """Take over: no implicit transactions, no enforcement of foreign keys."""
         self._settings = (self.driver.isolation_level, getattr(self.driver, "autocommit", None))
+        if self._was_autocommit:  # or each transaction would look like an autocommit_block()
+            self.connection.execution_options(isolation_level="SERIALIZABLE")
         take_over(self.driver)
         for name in self._pragmas:
             self._pragmas[name] = int(self.driver.execute(f"PRAGMA {name}").fetchone()[0])
@@ -107,6 +110,8 @@ class MigrationTransactions:
         self._undo()  # before the driver's settings: it commits when they change
         for name, value in self._pragmas.items():
             self.driver.execute(f"PRAGMA {name} = {value}")
+        if self._was_autocommit:
+            self.connection.execution_options(isolation_level="AUTOCOMMIT")
         self.driver.isolation_level = self._settings[0]
         if self._settings[1] is not None:
             set_autocommit(self.driver, self._settings[1])
@@ -153,7 +158,7 @@ class MigrationTransactions:
 
     def _on_begin(self, connection: Connection) -> None:
         take_over(self.driver)
-        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        if is_autocommit(connection):
             self._ended = ""  # Alembic's autocommit_block(), which commits what was before it
             if not self._autocommit:
                 self.keys.begin(committing=True)
@@ -327,6 +332,11 @@ def driver_connection(connection: Connection) -> sqlite3.Connection:
             "use a URL that begins with sqlite://"
         )
     return found
+
+
+def is_autocommit(connection: Connection) -> bool:
+    """Whether a connection was asked to commit each statement."""
+    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
 def take_over(driver: sqlite3.Connection) -> None:
