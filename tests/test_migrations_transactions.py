@@ -265,3 +265,22 @@ def test_old_violations_are_known_under_a_table_s_new_name(tmp_path: Path, renam
     )
     environment.upgrade()
     assert environment.heads() == ["r002"]
+
+
+def test_an_attached_database_that_a_revision_changes_is_checked_too(tmp_path: Path) -> None:
+    environment = environment_with(
+        tmp_path, FAMILY, "op.execute('DELETE FROM p WHERE 0')\nop.execute('DELETE FROM \"Aux\".p')"
+    )
+    with closing(sqlite3.connect(tmp_path / "aux.db")) as attached:
+        attached.executescript(BROKEN)
+    with engine_for(environment) as engine:
+
+        @sa.event.listens_for(engine, "connect")
+        def attach(driver: Any, _: Any) -> None:
+            driver.execute("ATTACH ? AS aux", (str(tmp_path / "aux.db"),))
+
+        with pytest.raises(
+            CommandError, match=r"exist: row 1 of table aux\.c has no parent in p\. "
+        ):
+            environment.upgrade(connection=engine)
+    assert environment.heads() == ["r001"]

@@ -13,7 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -48,7 +48,8 @@ class ForeignKeyWatch:
     def __init__(self, connection: sqlite3.Connection, version_table: str) -> None:
         self._connection = connection
         self._version_table = version_table
-        self._before: Counter[Violation] | None = None
+        self._before: dict[str, Counter[Violation]] = {}  # of each schema that is watched
+        self._attached: set[str] = set()
         self._renamed: dict[str, str] = {}
         self._committing = False  # whether each statement is committed at once
         self._committed = False  # whether one that was may have broken something
@@ -56,7 +57,12 @@ class ForeignKeyWatch:
 
     def begin(self, *, committing: bool = False) -> None:
         """A transaction begins, or an autocommit block."""
-        self._before = None
+        self._before = {}
+        self._attached = {
+            fold(row[1])
+            for row in self._connection.execute("PRAGMA database_list")
+            if row[1] not in ("main", "temp")
+        }
         self._renamed = {}
         self._committing = committing
         self._committed = False
@@ -67,26 +73,32 @@ class ForeignKeyWatch:
         self._committing = False
         self._changes = self._connection.total_changes
 
-    def before_change(self) -> None:
+    def before_change(self, schema: str = "main") -> None:
         """Rows, or keys that others refer to, are about to change."""
         self._committed |= self._committing
-        if self._before is None:
-            self._before = violations(self._connection)
+        if schema not in self._before:
+            self._before[schema] = violations(self._connection, schema)
 
     def before_any_statement(self) -> None:
         """A statement is about to run; did something change rows since the last one?"""
         unseen = self._connection.total_changes != self._changes and not self._committing
-        if unseen and self._before is None:
-            self._before = violations_beside(self._connection)
+        if unseen and "main" not in self._before:
+            self._before["main"] = violations_beside(self._connection)
 
     def after_any_statement(self) -> None:
         """A statement has run."""
         self._changes = self._connection.total_changes
 
     def before_statement(self, sql: str) -> None:
-        """A statement of a revision is about to run."""
-        if self._before is None and self._can_break_a_reference(sql):
-            self.before_change()
+        """A statement of a revision is about to run.
+
+        Of attached databases, those are watched that the statement names.
+        """
+        if self._before.keys() >= {"main", *self._attached} or not self._can_break_a_reference(sql):
+            return
+        self.before_change()
+        for schema in self._attached & {fold(token.name) for token in start_of(sql)}:
+            self.before_change(schema)
 
     def after_statement(self, sql: str) -> None:
         """A statement of a revision has run."""
@@ -108,15 +120,19 @@ class ForeignKeyWatch:
             CommandError: there are some.
         """
         self.before_any_statement()
-        if self._before is None:
-            return
-        # A table that was renamed may have a successor of its old name, with the same rows.
-        known = self._before | Counter(
-            {self._now_called(key): count for key, count in self._before.items()}
-        )
-        caused = list((violations(self._connection) - known).elements())
+        caused: list[Violation] = []
+        for schema, before in self._before.items():
+            caused += self._caused(schema, before)
         if caused:
             raise CommandError(explain(caused, committed=self._committed))
+
+    def _caused(self, schema: str, before: Counter[Violation]) -> list[Violation]:
+        # A table that was renamed may have a successor of its old name, with the same rows.
+        known = before | Counter({self._now_called(key): count for key, count in before.items()})
+        found = (violations(self._connection, schema) - known).elements()
+        if schema == "main":
+            return list(found)
+        return [replace(violation, table=f"{schema}.{violation.table}") for violation in found]
 
     def _now_called(self, violation: Violation) -> Violation:
         return Violation(
@@ -202,19 +218,21 @@ def violations_beside(connection: sqlite3.Connection) -> Counter[Violation]:
         return Counter()
 
 
-def violations(connection: sqlite3.Connection) -> Counter[Violation]:
-    """All rows without their parent in the main database, and all keys that SQLite cannot check.
+def violations(connection: sqlite3.Connection, schema: str = "main") -> Counter[Violation]:
+    """All rows without their parent, and all foreign keys that SQLite cannot check.
 
     A foreign key whose parent columns are not unique makes `PRAGMA foreign_key_check` fail; it
     counts as one violation, so that it does not hide what other tables have.
     """
     found: Counter[Violation] = Counter()
+    prefix = f"{quote_name(schema)}."
     candidates = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%REFERENCES%'"
+        f"SELECT name FROM {prefix}sqlite_master WHERE type = 'table' AND sql LIKE '%REFERENCES%'"
     ).fetchall()
     for (table,) in candidates:
         try:
-            rows = connection.execute(f"PRAGMA foreign_key_check({quote_name(table)})").fetchall()
+            check = f"PRAGMA {prefix}foreign_key_check({quote_name(table)})"
+            rows = connection.execute(check).fetchall()
         except sqlite3.DatabaseError as error:
             if "foreign key mismatch" not in str(error):
                 raise
