@@ -133,8 +133,7 @@ class TableChange:
             before: the column before which it shall stand.
 
         Raises:
-            CommandError: there is such a column already, a second primary key would come, or an
-                expression names a column that does not exist.
+            CommandError: there is such a column already, or a second primary key would come.
         """
         name = parse(f"CREATE TABLE x ({definition})").columns[0].name
         if self.new.find_column(name) is not None:
@@ -153,9 +152,6 @@ class TableChange:
             raise CommandError(
                 f"Table {self.new.name} has a primary key already; drop it before {name} becomes it"
             )
-        for computing in added.constraints:
-            if isinstance(computing, (Check, Generated)):
-                self._refuse_unknown_names(self.new, computing.expression)
 
     def _keep_strings_of(self, name: str) -> None:
         """Write "name" as 'name' where it is a string, before a column of that name comes.
@@ -291,11 +287,7 @@ class TableChange:
                 f"Column {name} of table {self.new.name} holds values of its own; it cannot become "
                 "a generated one. Add a generated column beside it"
             )
-        changed = self.new.replace(column.generated, clause)
-        generated = changed.column(name).generated
-        if generated is not None:
-            self._refuse_unknown_names(changed, generated.expression)
-        self.new = changed
+        self.new = self.new.replace(column.generated, clause)
 
     def set_not_null(self, name: str, not_null: bool) -> None:
         """Add or remove NOT NULL."""
@@ -303,8 +295,14 @@ class TableChange:
 
     # -- constraints
 
-    def add_constraint(self, definition: str) -> None:
+    def add_constraint(self, definition: str, *, quotes_names: bool = False) -> None:
         """Add a constraint of the table, as SQL.
+
+        Args:
+            definition: the constraint.
+            quotes_names: whether what stands in double quotes is a name for sure. SQLite takes one
+                that no column has for a string, which somebody may have meant who wrote it by hand
+                ("Double-quoted String Literals Are Accepted", quirks.html).
 
         Raises:
             CommandError: SQLite could not keep it.
@@ -322,7 +320,7 @@ class TableChange:
         if isinstance(added, PrimaryKey):
             self._set_primary_key(added, definition)
             return
-        if isinstance(added, Check):
+        if isinstance(added, Check) and quotes_names:
             self._refuse_unknown_names(new, added.expression)
         self.new = new
 
@@ -340,12 +338,10 @@ class TableChange:
                 self.column(name)
 
     def _refuse_unknown_names(self, table: CreateTable, expression: str) -> None:
-        """SQLite would take a name in double quotes that no column has for a string."""
         name = unknown_name(table, expression)
         if name is not None:
             raise CommandError(
-                f'Table {table.name} has no column {name}, which ({expression.strip()}) names: "{name}" '
-                "would be a text to SQLite. Name a column, or write the text in single quotes"
+                f"Table {table.name} has no column {name}, which ({expression.strip()}) names"
             )
 
     def _set_primary_key(self, added: PrimaryKey, definition: str) -> None:

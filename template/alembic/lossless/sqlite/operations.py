@@ -22,6 +22,7 @@ from sqlalchemy import (
     Index,
     PrimaryKeyConstraint,
     Table,
+    TextClause,
 )
 from sqlalchemy.sql.type_api import TypeEngine
 from sqlalchemy.types import to_instance
@@ -242,7 +243,8 @@ class TableOperations:
         if getattr(constraint, "_type_bound", False):
             for old in list(self.renamed):
                 definition = with_column_called(definition, old, self._current(old))
-        self.change.add_constraint(definition)
+        by_hand = isinstance(getattr(constraint, "sqltext", None), TextClause)
+        self.change.add_constraint(definition, quotes_names=not by_hand)
 
     def _nothing_to_add(self, constraint: Constraint) -> str:
         table = self.change.new.name
