@@ -256,6 +256,23 @@ def test_a_column_behind_a_line_break_may_be_younger_than_its_rows(tmp_path: Pat
     assert query(path, "SELECT a, c FROM t") == [(1, 5)]
 
 
+def test_rows_are_not_asked_for_a_default_before_a_column_on_its_own_line(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path,
+        "CREATE TABLE t (\n a INT,\n b INT DEFAULT 5,\n c INT\n); INSERT INTO t (a) VALUES (1);"
+        "CREATE TABLE other (x); DROP TABLE other;",
+    )
+    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool)
+    asked: list[str] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    migrate(path, lambda op: op.alter_column("t", "b", server_default="6"), engine=engine)
+    assert not [sql for sql in asked if "FROM" in sql and '"t" NOT INDEXED' in sql]
+    assert query(path, "SELECT b FROM t") == [(5,)]
+    migrate(path, lambda op: op.alter_column("t", "c", server_default="6"), engine=engine)
+    assert [sql for sql in asked if "FROM" in sql and '"t" NOT INDEXED' in sql]
+
+
 def test_a_primary_key_can_be_dropped_and_made_again(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(

@@ -8,9 +8,10 @@ So a default is edited only where it is certain that no row depends on it.
 Certain, because `ALTER TABLE ADD COLUMN` cannot have made the column, or one behind it:
   - NOT NULL without a default, in a key, UNIQUE, or STORED, which it refuses;
   - the first column: where all before it have been dropped, one of them had rows to be rewritten;
+  - before one that stands on a line of its own: an added column is written behind ", ", and only the
+    first of them can come to stand elsewhere, in the place of a VIRTUAL column that was dropped;
   - the schema has never been changed except by adding whole objects to it.
-How the column is written is no proof: one that was added stands after the line break that was before
-a VIRTUAL column, once that has been dropped. Otherwise the rows are asked, which takes one scan.
+Otherwise the rows are asked, which takes one scan.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def is_stored_everywhere(database: Database, table: CreateTable, name: str) -> b
     place = [fold(column.name) for column in table.columns].index(fold(name))
     if any(_cannot_have_been_added(table, column) for column in table.columns[place:]):
         return True
+    if any(_is_written_apart(table, column) for column in table.columns[place + 1 :]):
+        return True
     if not database.live:
         return False
     return _only_ever_grown(database) or not _some_row_reads_default(database, table, name)
@@ -56,6 +59,12 @@ def _cannot_have_been_added(table: CreateTable, column: Column) -> bool:
     if column.not_null is not None and column.default is None:
         return True
     return column is table.columns[0]
+
+
+def _is_written_apart(table: CreateTable, column: Column) -> bool:
+    """Whether something else than one space is between a column and the comma before it."""
+    comma = max(comma for comma in table.commas if comma < column.start)
+    return table.sql[comma + 1 : column.start] != " "
 
 
 def _only_ever_grown(database: Database) -> bool:
