@@ -229,6 +229,15 @@ def test_rows_changed_through_the_driver_may_be_next_to_old_violations(tmp_path:
     assert environment.query("SELECT id FROM p") == [(1,), (2,)]
 
 
+def test_a_key_that_sqlite_cannot_check_may_be_created(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.execute('CREATE TABLE p (a)')")
+    environment.revision("op.execute('CREATE TABLE c (k REFERENCES p (a))')")
+    environment.revision("op.execute('CREATE TABLE d (k REFERENCES p (a))')")
+    environment.upgrade()
+    assert environment.heads() == ["r003"]
+
+
 def test_what_an_autocommit_block_broke_is_told(tmp_path: Path) -> None:
     revision = "with op.get_context().autocommit_block():\n    op.execute('DELETE FROM p')"
     environment = environment_with(tmp_path, BROKEN, revision)

@@ -54,6 +54,7 @@ class ForeignKeyWatch:
         self._committing = False  # whether each statement is committed at once
         self._committed = False  # whether one that was may have broken something
         self._changes = 0  # SQLite's count of changed rows after the last statement that was seen
+        self._version_written = False  # whether that was Alembic's, of the version
 
     def begin(self, *, committing: bool = False) -> None:
         """A transaction begins, or an autocommit block."""
@@ -66,12 +67,12 @@ class ForeignKeyWatch:
         self._renamed = {}
         self._committing = committing
         self._committed = False
-        self._changes = self._connection.total_changes
+        self.after_any_statement()
 
     def resume(self) -> None:
         """A transaction begins after an autocommit block: what that broke is looked for at its end."""
         self._committing = False
-        self._changes = self._connection.total_changes
+        self.after_any_statement()
 
     def before_change(self, schema: str = "main") -> None:
         """Rows, or keys that others refer to, are about to change."""
@@ -81,6 +82,8 @@ class ForeignKeyWatch:
 
     def before_any_statement(self) -> None:
         """A statement is about to run; did something change rows since the last one?"""
+        if self._version_written:  # the row of INSERT ... RETURNING counts once it is fetched
+            self.after_any_statement()
         unseen = self._connection.total_changes != self._changes and not self._committing
         if unseen and "main" not in self._before:
             self._before["main"] = violations_beside(self._connection)
@@ -88,6 +91,7 @@ class ForeignKeyWatch:
     def after_any_statement(self) -> None:
         """A statement has run."""
         self._changes = self._connection.total_changes
+        self._version_written = False
 
     def before_statement(self, sql: str) -> None:
         """A statement of a revision is about to run.
@@ -102,6 +106,7 @@ class ForeignKeyWatch:
 
     def after_statement(self, sql: str) -> None:
         """A statement of a revision has run."""
+        self._version_written = first_word(sql) not in HARMLESS and self.names_version(sql)
         names = _renaming(sql)
         if names is not None:
             self.table_renamed(*names)
@@ -141,7 +146,7 @@ class ForeignKeyWatch:
             self._renamed.get(violation.parent, violation.parent),
         )
 
-    def writes_version(self, sql: str) -> bool:
+    def names_version(self, sql: str) -> bool:
         """Whether a statement is about the version table, by which Alembic says what is done."""
         names = {fold(token.name) for token in start_of(sql)[:4] if token.can_be_name}
         return fold(self._version_table) in names
@@ -149,7 +154,7 @@ class ForeignKeyWatch:
     def _can_break_a_reference(self, sql: str) -> bool:
         tokens = start_of(sql)
         words = [token.word for token in tokens[:6]]
-        if not words or words[0] in HARMLESS or self.writes_version(sql):
+        if not words or words[0] in HARMLESS or self.names_version(sql):
             return False
         if words[0] == "CREATE" or words[:2] in (["DROP", "VIEW"], ["DROP", "TRIGGER"]):
             return False

@@ -266,7 +266,7 @@ class MigrationTransactions:
         word = first_word(sql)
         if word in ("COMMIT", "END") or (word == "ROLLBACK" and not _rolls_back_to(sql)):
             raise CommandError(PREVENTED)
-        if not (self._unrecorded or word in HARMLESS or self.keys.writes_version(sql)):
+        if not (self._unrecorded or word in HARMLESS or self.keys.names_version(sql)):
             self._unrecorded = self._running
 
     def _set_mark(self) -> None:
