@@ -14,6 +14,7 @@ from alembic.operations import Operations
 from alembic.util import CommandError
 
 from migrating import migrate, script_of
+from sqlite_shape import shape
 
 Revision = Callable[[Operations], Any]
 
@@ -223,3 +224,15 @@ def test_a_table_that_nothing_uses_is_dropped_without_a_word(database: Path) -> 
         "CREATE TRIGGER own AFTER INSERT ON t BEGIN DELETE FROM t; END",
     )
     migrate(database, lambda op: op.drop_table("t"))
+
+
+def test_an_index_that_writes_its_column_like_a_string_goes_with_the_column(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, x INT, y INT);"
+        "CREATE INDEX one ON t ('x'); CREATE INDEX two ON t ('x' COLLATE NOCASE DESC);"
+        "CREATE INDEX other ON t (y) WHERE y <> 'x';",
+    )
+    migrate(path, lambda op: op.drop_column("t", "x"))
+    assert {name for name in shape(path) if name.startswith("index")} == {"index other"}

@@ -18,12 +18,31 @@ from .meaning import mentions, refuse_other_meaning_of_new, refuse_other_meaning
 from .replica import broken_objects, copy_schema
 from .rows import mentioned_columns
 from .statement import CreateTable
-from .tokens import fold, quote_name, same_name, significant, tokenize
+from .tokens import Kind, fold, quote_name, same_name, significant, tokenize
 
 
 def column_in_index(table: CreateTable, index: SchemaObject) -> set[str]:
     """The columns (folded) that an index uses, its expressions and its WHERE included."""
-    return set(mentioned_columns(table, members_of_index(index)))
+    members = members_of_index(index)
+    return {*mentioned_columns(table, members), *_columns_in_single_quotes(table, members)}
+
+
+def _columns_in_single_quotes(table: CreateTable, members: str) -> set[str]:
+    """The columns (folded) that are a member of an index each, written like a string.
+
+    SQLite takes a string for a name where only a name can be meant ("Keywords", lang_keywords.html).
+    """
+    tokens = significant(tokenize(members))
+    found, depth = set(), 0
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        depth += {"(": 1, ")": -1}.get(before.text, 0)
+        if depth == 0:
+            break
+        begins, ends = before.text in ("(", ","), after.text in (",", ")")
+        whole = depth == 1 and begins and (ends or after.word in ("COLLATE", "ASC", "DESC"))
+        if whole and token.kind is Kind.STRING and table.find_column(token.name):
+            found.add(fold(token.name))
+    return found
 
 
 def members_of_index(index: SchemaObject) -> str:
