@@ -28,8 +28,12 @@ SCRIPTS = Path(".venv", "Scripts" if os.name == "nt" else "bin")
 PYTHON = SCRIPTS / "python"
 
 
-# What a rendered project has in its owner's folders, which are not written a second time.
-OWN_FILES = ("src/*/database.py", "src/*/models*", "tests/*.py")
+# What is in the owner's folders of a new project. They are not written a second time.
+OWN_FILES = {
+    "database.py in src/": "src/*/database.py",
+    "models.py in src/": "src/*/models*",
+    "test in tests/": "tests/test_*.py",
+}
 
 # What to look at when the step itself fails.
 ADVICE = {
@@ -48,10 +52,6 @@ def main(step: str, *arguments: str) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     protect_secrets()
     missing = missing_files()
-    if missing:
-        print(f"{Path.cwd()} has no {', no '.join(missing)}.")
-        print("If an earlier copy was stopped here, copy again into an empty folder.")
-        return
     todo = commands(step, *arguments)
     locking = start_poetry_lock()
     done = 0
@@ -70,6 +70,9 @@ def main(step: str, *arguments: str) -> None:
     else:
         print_next()
     finally:
+        if missing:
+            print(f"\nIn {Path.cwd()} there is no {', no '.join(missing)}.")
+            print("If an earlier copy was stopped here, copy again into an empty folder.")
         if locking is not None and locking.poll() is None:
             locking.terminate()
 
@@ -78,7 +81,7 @@ def missing_files() -> list[str]:
     """What a copy that was stopped did not write, in a folder where nobody has worked yet."""
     if Path(".git").exists() or Path(".venv").exists():
         return []
-    return [pattern for pattern in OWN_FILES if not list(Path().glob(pattern))]
+    return [name for name, pattern in OWN_FILES.items() if not list(Path().glob(pattern))]
 
 
 def commands(step: str, *arguments: str) -> list[tuple[str, list[str], bool]]:

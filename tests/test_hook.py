@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,8 @@ def test_an_interrupted_hook_says_how_to_go_on(project: Path, tmp_path: Path, ki
         env=rendering.ENVIRONMENT | {"PATH": f"{slow.parent}{os.pathsep}{os.defpath}"},
         stdout=subprocess.PIPE,
         text=True,
+        # A shell that runs the tests in the background has them ignore Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     while not (project / "started").exists():
         assert running.poll() is None
@@ -168,6 +171,10 @@ def test_an_environment_that_was_left_half_made_is_completed(project: Path) -> N
     assert [call.split()[0] for call in calls] == ["venv", "pip"]
 
 
+def test_a_new_project_is_not_taken_for_half_a_one(project: Path) -> None:
+    assert "there is no" not in hook(project, "install")[0]
+
+
 def test_an_old_pip_that_cannot_be_upgraded_is_the_reason_that_is_named(project: Path) -> None:
     """`pip install --upgrade pip` succeeds without a network; only what it must become tells."""
     program = (
@@ -180,14 +187,12 @@ def test_an_old_pip_that_cannot_be_upgraded_is_the_reason_that_is_named(project:
     assert ast.literal_eval(output)[-2] == "pip>=25.1"
 
 
-def test_a_copy_that_was_stopped_half_way_is_not_called_ready(project: Path) -> None:
+def test_a_copy_that_was_stopped_half_way_is_noticed(project: Path) -> None:
     for test in (project / "tests").glob("*.py"):
         test.unlink()
-    output, calls = hook(project, "install")
-    assert "has no tests/*.py" in output
+    output, _ = hook(project, "install")
+    assert "there is no test in tests/" in output
     assert "copy again into an empty folder" in output
-    assert "Ready" not in output
-    assert calls == []
 
 
 def test_a_project_copied_again_keeps_what_its_owner_wrote(template: Path, project: Path) -> None:
