@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic.config import CommandLine
 from alembic.operations import Operations
 from alembic.util import CommandError
 
-from migrating import migrate, script_of
+from migrating import Environment, migrate, script_of
 from sqlite_shape import shape
 
 Revision = Callable[[Operations], Any]
@@ -236,3 +237,46 @@ def test_an_index_that_writes_its_column_like_a_string_goes_with_the_column(tmp_
     )
     migrate(path, lambda op: op.drop_column("t", "x"))
     assert {name for name in shape(path) if name.startswith("index")} == {"index other"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "error", "message"),
+    [
+        (
+            "op.create_table('t', sa.Column('a', sa.Text))",
+            "OperationalError",
+            "Table t cannot be made: ",
+        ),
+        ("op.drop_table('missing')", "OperationalError", "Table missing cannot be dropped: "),
+        ("op.create_index('i', 't', ['a'])", "OperationalError", "Index i cannot be made: "),
+        ("op.drop_index('missing')", "OperationalError", "Index missing cannot be dropped: "),
+        (
+            "op.create_index('u', 't', ['a'], unique=True)",
+            "IntegrityError",
+            "Unique index u cannot be made: ",
+        ),
+    ],
+)
+def test_an_error_that_a_revision_expects_can_be_caught_as_the_database_s_own(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    statement: str,
+    error: str,
+    message: str,
+) -> None:
+    environment = Environment(tmp_path / "project")
+    environment.execute(
+        "CREATE TABLE t (a); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1), (1)"
+    )
+    environment.revision(
+        f"try:\n    {statement}\nexcept sa.exc.{error}:\n    op.execute('CREATE TABLE caught (a)')"
+    )
+    environment.upgrade()
+    assert environment.query("SELECT * FROM caught") == []
+    environment.revision(statement)
+    with pytest.raises(SystemExit):
+        CommandLine().main(["-c", str(environment.folder / "alembic.ini"), "upgrade", "head"])
+    told = "".join(capsys.readouterr())
+    assert f"FAILED: {message}" in told
+    assert "Traceback" not in told
+    assert environment.heads() == ["r001"]

@@ -203,21 +203,21 @@ class LosslessSQLiteImpl(ComparingImpl):
         try:
             super().create_index(index, **options)
         except IntegrityError as error:
-            raise CommandError(self._explain_duplicates(index, error)) from error
+            raise explained(error, self._explain_duplicates(index, error)) from error
         except DBAPIError as error:
-            raise CommandError(f"Index {index.name} cannot be made: {error.orig}") from error
+            raise explained(error, f"Index {index.name} cannot be made: {error.orig}") from error
 
     def drop_index(self, index: Index, **options: Any) -> None:
         try:
             super().drop_index(index, **options)
         except DBAPIError as error:
-            raise CommandError(f"Index {index.name} cannot be dropped: {error.orig}") from error
+            raise explained(error, f"Index {index.name} cannot be dropped: {error.orig}") from error
 
     def create_table(self, table: Table, **options: Any) -> None:
         try:
             super().create_table(table, **options)
         except DBAPIError as error:
-            raise CommandError(f"Table {table.name} cannot be made: {error.orig}") from error
+            raise explained(error, f"Table {table.name} cannot be made: {error.orig}") from error
 
     def drop_table(self, table: Table, **options: Any) -> None:
         with contextlib.suppress(CommandError):  # a script, and nothing is known of the schema
@@ -225,7 +225,7 @@ class LosslessSQLiteImpl(ComparingImpl):
         try:
             super().drop_table(table, **options)
         except DBAPIError as error:
-            raise CommandError(f"Table {table.name} cannot be dropped: {error.orig}") from error
+            raise explained(error, f"Table {table.name} cannot be dropped: {error.orig}") from error
 
     def _refuse_unknown_columns(self, index: Index) -> None:
         """SQLite would take a name in double quotes that no column has for a string."""
@@ -262,6 +262,29 @@ class LosslessSQLiteImpl(ComparingImpl):
 
     def create_column_comment(self, column: Column[Any]) -> None:
         """SQLite has nowhere to keep a comment."""
+
+
+class ExplainedError(CommandError):
+    """An error of the database that Alembic shows as a message, without a traceback."""
+
+    message = ""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def explained(error: DBAPIError, message: str) -> ExplainedError:
+    """An error with a message, still of its own kind: a revision may expect and catch it.
+
+    Args:
+        error: what SQLAlchemy raised.
+        message: what it means.
+    """
+    kind: Any = type(error)
+    both: Any = type(kind.__name__, (ExplainedError, kind), {})
+    found: ExplainedError = both(error.statement, error.params, error.orig)
+    found.message = message
+    return found
 
 
 batch.install(LosslessSQLiteImpl)
