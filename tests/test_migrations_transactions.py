@@ -229,6 +229,17 @@ def test_rows_changed_through_the_driver_may_be_next_to_old_violations(tmp_path:
     assert environment.query("SELECT id FROM p") == [(1,), (2,)]
 
 
+def test_rows_that_the_very_first_revision_writes_through_the_driver_are_noticed(
+    tmp_path: Path,
+) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.execute(FAMILY)
+    environment.revision("op.get_bind().connection.cursor().execute('INSERT INTO c VALUES (7)')")
+    with pytest.raises(CommandError, match="row 2 of table c has no parent in p"):
+        environment.upgrade()
+    assert environment.query("SELECT p FROM c") == [(1,)]
+
+
 def test_a_key_that_sqlite_cannot_check_may_be_created(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "migrations")
     environment.revision("op.execute('CREATE TABLE p (a)')")

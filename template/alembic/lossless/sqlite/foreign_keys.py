@@ -25,6 +25,7 @@ SHOWN = 5  # violations named in a message
 
 # Statements that cannot leave a row without its parent.
 HARMLESS = ("SELECT", "PRAGMA", "EXPLAIN", "ANALYZE", "REINDEX", "VALUES", "SAVEPOINT", "RELEASE")
+_CHANGING = ("INSERT", "UPDATE", "DELETE")  # by which Alembic writes the version
 _FIRST_WORD = re.compile(r"[ \t\n\f\r;]*([A-Za-z]+)")  # where no comment stands before it
 
 
@@ -106,7 +107,7 @@ class ForeignKeyWatch:
 
     def after_statement(self, sql: str) -> None:
         """A statement of a revision has run."""
-        self._version_written = first_word(sql) not in HARMLESS and self.names_version(sql)
+        self._version_written = first_word(sql) in _CHANGING and self.names_version(sql)
         names = _renaming(sql)
         if names is not None:
             self.table_renamed(*names)
