@@ -101,10 +101,24 @@ def test_a_revision_that_would_end_its_transaction_is_undone(
     assert environment.heads() == ["r001"]
 
 
+@pytest.mark.parametrize("after", ["", "op.execute('INSERT INTO p VALUES (3)')"])
+def test_what_sqlalchemy_would_not_roll_back_is_rolled_back(tmp_path: Path, after: str) -> None:
+    revision = f"op.execute('INSERT INTO p VALUES (2)')\nop.get_bind().rollback()\n{after}"
+    environment = environment_with(tmp_path, FAMILY, revision)
+    with (
+        engine_for(environment, skip_autocommit_rollback=True) as engine,
+        pytest.raises(CommandError, match="is undone"),
+    ):
+        environment.upgrade(connection=engine)
+    assert environment.query("SELECT id FROM p") == [(1,)]
+    assert environment.heads() == ["r001"]
+
+
 @pytest.mark.parametrize(
     "ending",
     [
         "op.get_bind().connection.commit()",
+        "op.get_bind().connection.commit()\nop.get_bind().rollback()",
         "op.get_bind().connection.executescript('INSERT INTO p VALUES (3)')",
         "op.get_bind().get_transaction().commit()",
     ],

@@ -157,6 +157,8 @@ class MigrationTransactions:
     # -- events
 
     def _on_begin(self, connection: Connection) -> None:
+        if self._ended and not is_autocommit(connection):
+            raise CommandError(self._ended)
         take_over(self.driver)
         if is_autocommit(connection):
             self._ended = ""  # Alembic's autocommit_block(), which commits what was before it
@@ -164,8 +166,6 @@ class MigrationTransactions:
                 self.keys.begin(committing=True)
             self._autocommit = True
             return
-        if self._ended:
-            raise CommandError(self._ended)
         if not self._writing:
             self.driver.execute("BEGIN")
             self._begun = True
@@ -200,8 +200,9 @@ class MigrationTransactions:
         self._is_over(COMMITTED)
 
     def _on_rollback(self, _: Connection) -> None:
+        self._is_over(COMMITTED if self._begun and self._is_committed() else UNDONE)
         self._begun = False
-        self._is_over(UNDONE)
+        self._undo()  # SQLAlchemy leaves it to us, if told to by skip_autocommit_rollback
 
     def _is_over(self, message: str) -> None:
         """The transaction is over. A revision that goes on after this has ended it itself."""
@@ -284,8 +285,11 @@ class MigrationTransactions:
             CommandError: the driver has ended it, or SQLite has.
         """
         if not self.driver.in_transaction:
-            kept = self._temporary_version() == self._mark
-            raise CommandError(COMMITTED if kept else UNDONE)
+            raise CommandError(COMMITTED if self._is_committed() else UNDONE)
+
+    def _is_committed(self) -> bool:
+        """Whether the transaction is over, and what was done in it was kept."""
+        return not self.driver.in_transaction and self._temporary_version() == self._mark
 
     def _check_heads(self) -> None:
         found = read_heads(self.driver, self.version_table)
