@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -225,6 +226,27 @@ def test_a_table_that_nothing_uses_is_dropped_without_a_word(database: Path) -> 
         "CREATE TRIGGER own AFTER INSERT ON t BEGIN DELETE FROM t; END",
     )
     migrate(database, lambda op: op.drop_table("t"))
+
+
+@pytest.mark.filterwarnings("ignore:Table .* is dropped")
+def test_the_cost_of_many_drops_does_not_grow_with_the_schema_s_triggers(database: Path) -> None:
+    fill(
+        database,
+        "CREATE TABLE t0 (a);"
+        + "".join(
+            f"CREATE TABLE t{number} (a); CREATE TRIGGER after_{number} AFTER INSERT ON t{number} "
+            f"BEGIN DELETE FROM t{number - 1}; END;"
+            for number in range(1, 100)
+        ),
+    )
+
+    def revision(op: Operations) -> None:
+        for number in range(100):
+            op.drop_table(f"t{number}")
+
+    start = process_time()
+    migrate(database, revision)
+    assert process_time() - start < 2
 
 
 def test_an_index_that_writes_its_column_like_a_string_goes_with_the_column(tmp_path: Path) -> None:

@@ -9,16 +9,17 @@ refused.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
 
 from alembic.util import CommandError, messaging
 
 from .database import Database, SchemaObject
 from .meaning import mentions, refuse_other_meaning_of_new, refuse_other_meaning_without
-from .replica import broken_objects, copy_schema
+from .replica import CopiedDatabase, broken_objects, copy_schema
 from .rows import mentioned_columns
 from .statement import CreateTable
-from .tokens import Kind, fold, quote_name, same_name, significant, tokenize
+from .tokens import Kind, fold, same_name, significant, tokenize
 
 
 def column_in_index(table: CreateTable, index: SchemaObject) -> set[str]:
@@ -69,21 +70,10 @@ def refuse_new_breakage(
         return
     gone = set(before) - set(after)
     came = [column.name for column in new.columns if fold(column.name) not in before]
-    changed = [
-        SchemaObject(found.kind, found.name, found.table, new.sql)
-        if found.kind == "table" and same_name(found.name, old.name)
-        else found
-        for found in objects
-        if not (found.kind == "index" and fold(found.name) in dropped_indexes)
-    ]
+    changed = _with_statement(objects, new, dropped_indexes)
     refuse_other_meaning_of_new(changed, new.name, came)
     refuse_other_meaning_without(objects, old.name, _named(old, gone))
-    with contextlib.closing(copy_schema(objects)) as present:
-        known = broken_objects(present)
-    with contextlib.closing(copy_schema(changed)) as future:
-        broken = {
-            name: reason for name, reason in broken_objects(future).items() if name not in known
-        }
+    broken = _newly_broken(objects, changed)
     if not broken:
         return
     told = "; ".join(f"{name} ({reason})" for name, reason in broken.items())
@@ -97,33 +87,90 @@ def refuse_new_breakage(
     )
 
 
-def warn_of_users(database: Database, table: str) -> None:
-    """Say which views, triggers of other tables and full-text indexes a table's end would break.
+def _with_statement(
+    objects: Iterable[SchemaObject], new: CreateTable, dropped_indexes: Collection[str]
+) -> list[SchemaObject]:
+    """A schema with another statement for a table, and without some indexes."""
+    return [
+        SchemaObject(found.kind, found.name, found.table, new.sql)
+        if found.kind == "table" and same_name(found.name, new.name)
+        else found
+        for found in objects
+        if not (found.kind == "index" and fold(found.name) in dropped_indexes)
+    ]
+
+
+def _newly_broken(before: list[SchemaObject], after: list[SchemaObject]) -> dict[str, str]:
+    """What works in the one schema and does not in the other, each with the reason."""
+    with (
+        contextlib.closing(copy_schema(before)) as present,
+        contextlib.closing(copy_schema(after)) as future,
+    ):
+        known = broken_objects(CopiedDatabase(present))
+        broken = broken_objects(CopiedDatabase(future))
+    return {name: reason for name, reason in broken.items() if name not in known}
+
+
+@contextlib.contextmanager
+def warning_of_users(database: Database, table: str) -> Iterator[None]:
+    """Say which views, triggers of other tables and full-text indexes a table's end breaks.
 
     Only a warning, because the next statement of the revision may drop them, or make the table anew.
+    What cannot be found out is not said, and stops nothing.
+
+    Args:
+        database: where the table is before the block, which drops it, and is not behind it.
+        table: its name.
     """
-    if database.find("table", table) is None:
-        return
-    objects = database.objects()
-    told = [f"virtual table {found.name}" for found, _ in _indexes_by_content(objects, table)]
-    if any(
-        found.kind == "view" or (found.kind == "trigger" and not same_name(found.table, table))
-        for found in objects
-        if mentions(found, table)
-    ):
-        with (
-            contextlib.closing(copy_schema(objects)) as present,
-            contextlib.closing(copy_schema(objects)) as future,
-        ):
-            known = broken_objects(present)
-            future.execute(f"DROP TABLE IF EXISTS {quote_name(table)}")
-            broken = broken_objects(future)
-        told += [f"{name} ({why})" for name, why in broken.items() if name not in known]
+    users: list[SchemaObject] = []
+    told: list[str] = []
+    with contextlib.suppress(sqlite3.Error):
+        if database.find("table", table) is not None:
+            objects = _objects_with_names_in_them(database)
+            users = _users_of(objects, table)
+            told = [
+                f"virtual table {found.name}" for found, _ in _indexes_by_content(objects, table)
+            ]
+    known = broken_objects(database, users)
+    yield
+    broken = broken_objects(database, users)
+    told += [f"{name} ({why})" for name, why in broken.items() if name not in known]
     if told:
         messaging.warn(
             f"Table {table} is dropped, and is used by: {'; '.join(told)}. Drop that too, unless "
             "there will be such a table again"
         )
+
+
+def _objects_with_names_in_them(database: Database) -> list[SchemaObject]:
+    """Views, triggers and virtual tables: what may name a table and goes on without it."""
+    rows = database.query(
+        f"SELECT type, name, tbl_name, sql FROM {database.catalogue} "
+        "WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%' ORDER BY rowid"
+    )
+    return [SchemaObject(*row) for row in rows]
+
+
+def _users_of(objects: Iterable[SchemaObject], table: str) -> list[SchemaObject]:
+    """Views and other tables' triggers that name a table, or a view that does, and so on."""
+    others = [
+        found
+        for found in objects
+        if found.kind == "view" or (found.kind == "trigger" and not same_name(found.table, table))
+    ]
+    users, names = [], [table]
+    while names:
+        name = names.pop()
+        remaining = []
+        for found in others:
+            if not mentions(found, name):
+                remaining.append(found)
+                continue
+            users.append(found)
+            if found.kind == "view":
+                names.append(found.name)
+        others = remaining
+    return users
 
 
 def refuse_if_indexed_by_content(database: Database, table: str, column: str | None = None) -> None:

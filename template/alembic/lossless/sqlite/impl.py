@@ -7,9 +7,9 @@ subject; every operation works inside of `batch_alter_table` and directly on `op
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from alembic import context
@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from . import batch
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase
-from .dependents import warn_of_users
+from .dependents import warning_of_users
 from .offline import Script, for_the_shell
 from .operations import BatchOptions, Operation, TableOperations
 from .rename import rename_table
@@ -220,12 +220,19 @@ class LosslessSQLiteImpl(ComparingImpl):
             raise explained(error, f"Table {table.name} cannot be made: {error.orig}") from error
 
     def drop_table(self, table: Table, **options: Any) -> None:
-        with contextlib.suppress(CommandError):  # a script, and nothing is known of the schema
-            warn_of_users(self.database(table.schema), table.name)
+        with self._warning_of_users(table):
+            try:
+                super().drop_table(table, **options)
+            except DBAPIError as error:
+                message = f"Table {table.name} cannot be dropped: {error.orig}"
+                raise explained(error, message) from error
+
+    def _warning_of_users(self, table: Table) -> AbstractContextManager[None]:
         try:
-            super().drop_table(table, **options)
-        except DBAPIError as error:
-            raise explained(error, f"Table {table.name} cannot be dropped: {error.orig}") from error
+            database = self.database(table.schema)
+        except CommandError:  # a script, and nothing is known of the schema
+            return nullcontext()
+        return warning_of_users(database, table.name)
 
     def _refuse_unknown_columns(self, index: Index) -> None:
         """SQLite would take a name in double quotes that no column has for a string."""

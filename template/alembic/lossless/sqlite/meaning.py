@@ -19,7 +19,7 @@ from typing import Any
 from alembic.util import CommandError
 
 from .database import Database, SchemaObject
-from .replica import copy_schema, run_on_copy, statements_of
+from .replica import CopiedDatabase, copy_schema, run_on_copy, statements_of
 from .tokens import quote_name, same_name, significant, tokenize
 
 # Instructions whose fourth operand is the text of a statement or of a message.
@@ -169,14 +169,12 @@ def _joins_by_name(found: SchemaObject, table: str) -> bool:
 
 
 def _programs(copy: sqlite3.Connection) -> Programs:
-    """What SQLite compiles each view and trigger to; those that do not work are left out.
-
-    Once on each copy: to explain a statement again after an ALTER TABLE may crash SQLite 3.40.
-    """
+    """What SQLite compiles each view and trigger to; those that do not work are left out."""
+    database = CopiedDatabase(copy)
     found: Programs = {}
-    for label, statement in statements_of(copy):
+    for label, statement in statements_of(database):
         with contextlib.suppress(sqlite3.Error):
-            rows = run_on_copy(copy, statement).fetchall()
+            rows = database.query(statement)
             found[label] = [_meant(row) for row in rows if row[1] != "Transaction"]
     return found
 

@@ -6,6 +6,7 @@ Knows how to make one and how to ask which views and triggers of it work; knows 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from alembic.util import CommandError
 
 from .database import Database, SchemaObject
-from .tokens import quote_name, same_name, tokenize
+from .tokens import Kind, fold, quote_name, tokenize
 
 
 class CopiedDatabase(Database):
@@ -25,7 +26,7 @@ class CopiedDatabase(Database):
         self.connection = connection
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in self.connection.execute(sql)]
+        return [tuple(row) for row in run_on_copy(self.connection, sql)]
 
     def run(self, sql: str) -> None:
         run_on_copy(self.connection, sql)
@@ -91,58 +92,78 @@ def _names(copy: sqlite3.Connection) -> set[str]:
     return {row[0] for row in copy.execute("SELECT name FROM sqlite_master")} | {""}
 
 
-def broken_objects(copy: sqlite3.Connection) -> dict[str, str]:
-    """What does not work in a schema: views, and the statements that fire triggers; with reasons."""
+def broken_objects(
+    database: Database, objects: Iterable[SchemaObject] | None = None
+) -> dict[str, str]:
+    """What does not work of views and triggers; with reasons.
+
+    Args:
+        database: where they are; nothing is run there, only compiled.
+        objects: those to look at, else all.
+    """
     found: dict[str, str] = {}
-    for label, statement in statements_of(copy):
-        error = _error(copy, statement)
-        if error is not None:
-            found[label] = error
+    for label, statement in statements_of(database, objects):
+        try:
+            database.query(statement)
+        except sqlite3.Error as error:
+            found[label] = str(error)
     return found
 
 
-def statements_of(copy: sqlite3.Connection) -> Iterator[tuple[str, str]]:
-    """What SQLite compiles all views and triggers for: a name for each, and an EXPLAIN of it."""
-    objects = copy.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
-    for name in (name for kind, name, *_ in objects if kind == "view"):
-        yield f"view {name}", f"EXPLAIN SELECT * FROM {quote_name(name)}"
-    triggers = [row[1:] for row in objects if row[0] == "trigger"]
-    for target in dict.fromkeys(table for _, table, _ in triggers):
-        for event, statement in _firing_statements(copy, target):
-            names = [
-                name
-                for name, table, sql in triggers
-                if same_name(table, target) and _event(sql) == event
-            ]
-            if names:
-                several = "s" if len(names) > 1 else ""
-                yield f"trigger{several} {', '.join(names)} on {event} of {target}", statement
+def statements_of(
+    database: Database, objects: Iterable[SchemaObject] | None = None
+) -> Iterator[tuple[str, str]]:
+    """What SQLite compiles views and triggers for: a name for each, and an EXPLAIN of it.
+
+    No two statements are the same: to explain one again after an ALTER TABLE may crash SQLite 3.40.
+    """
+    triggers: dict[str, dict[str, list[SchemaObject]]] = {}
+    for found in database.objects() if objects is None else objects:
+        if found.kind == "view":
+            yield (
+                f"view {found.name}",
+                _explain(f"SELECT * FROM {database.qualified(found.name)}"),
+            )
+        elif found.kind == "trigger":
+            events = triggers.setdefault(fold(found.table), {})
+            events.setdefault(event_of(found.sql or ""), []).append(found)
+    for events in triggers.values():
+        for event, fired in events.items():
+            names = ", ".join(found.name for found in fired)
+            label = f"trigger{'s' if len(fired) > 1 else ''} {names} on {event} of {fired[0].table}"
+            statement = _firing_statement(database, fired[0].table, event)
+            if statement is not None:
+                yield label, _explain(statement)
 
 
-def _event(trigger: str) -> str:
-    """What fires a trigger: the first of these words, which are nobody's name without quotes."""
-    words = (token.word for token in tokenize(trigger))
-    return next((word for word in words if word in ("INSERT", "DELETE", "UPDATE")), "")
+def event_of(trigger: str) -> str:
+    """INSERT, UPDATE or DELETE: what fires a trigger, by its statement.
+
+    The first of these words, which are nobody's name without quotes.
+    """
+    words = (token.word for token in tokenize(trigger) if token.kind is Kind.WORD)
+    return next((word for word in words if word in ("INSERT", "UPDATE", "DELETE")), "")
 
 
-def _firing_statements(copy: sqlite3.Connection, target: str) -> Iterator[tuple[str, str]]:
-    """A statement for each event, which SQLite compiles with all triggers it would fire."""
-    name = quote_name(target)
+_explained = itertools.count()
+
+
+def _explain(statement: str) -> str:
+    return f"EXPLAIN {statement} -- {next(_explained)}"
+
+
+def _firing_statement(database: Database, target: str, event: str) -> str | None:
+    """A statement that SQLite compiles with all triggers of an event; None if there can be none."""
+    name = database.qualified(target)
+    if event == "INSERT":
+        return f"INSERT INTO {name} DEFAULT VALUES"
+    if event == "DELETE":
+        return f"DELETE FROM {name}"
     try:
-        rows = copy.execute(f"PRAGMA table_xinfo({name})").fetchall()
+        rows = database.query(f"PRAGMA {database.prefix}table_xinfo({quote_name(target)})")
     except sqlite3.Error:
-        rows = []
+        return None
     columns = [quote_name(row[1]) for row in rows if row[6] == 0]
-    yield "INSERT", f"EXPLAIN INSERT INTO {name} DEFAULT VALUES"
-    yield "DELETE", f"EXPLAIN DELETE FROM {name}"
-    if columns:
-        assignments = ", ".join(f"{column} = {column}" for column in columns)
-        yield "UPDATE", f"EXPLAIN UPDATE {name} SET {assignments}"
-
-
-def _error(copy: sqlite3.Connection, statement: str) -> str | None:
-    try:
-        run_on_copy(copy, statement).fetchall()
-    except sqlite3.Error as error:
-        return str(error)
-    return None
+    if not columns:
+        return None
+    return f"UPDATE {name} SET {', '.join(f'{column} = {column}' for column in columns)}"

@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .catalogue import Catalogue
+from .replica import event_of
 from .script import created_name
-from .tokens import Kind, fold, quote_name, significant, tokenize
+from .tokens import fold, quote_name, significant, tokenize
 
 MISSING = re.compile(
     r"(?:error in (?:view|trigger|index|table) .*?: )?"
@@ -153,9 +154,3 @@ def probes(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
                     yield f"trigger {trigger.name!r}", f"INSERT INTO main.{name} DEFAULT VALUES"
                 elif event == "DELETE":
                     yield f"trigger {trigger.name!r}", f"DELETE FROM main.{name}"
-
-
-def event_of(trigger: str) -> str:
-    """INSERT, UPDATE or DELETE: what makes a trigger run. The three words can be nobody's name without quotes."""
-    words = (token.word for token in tokenize(trigger) if token.kind is Kind.WORD)
-    return next(word for word in words if word in ("INSERT", "UPDATE", "DELETE"))
