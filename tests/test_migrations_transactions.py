@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.util import CommandError
 
+from lossless.sqlite import tokens
+from lossless.sqlite.foreign_keys import ForeignKeyWatch
 from migrating import Environment
 
 FAMILY = """
@@ -101,6 +103,9 @@ def test_a_revision_that_would_end_its_transaction_is_undone(
     assert environment.heads() == ["r001"]
 
 
+@pytest.mark.skipif(
+    not hasattr(sa.Dialect, "detect_autocommit_setting"), reason="an option since SQLAlchemy 2.0.43"
+)
 @pytest.mark.parametrize("after", ["", "op.execute('INSERT INTO p VALUES (3)')"])
 def test_what_sqlalchemy_would_not_roll_back_is_rolled_back(tmp_path: Path, after: str) -> None:
     revision = f"op.execute('INSERT INTO p VALUES (2)')\nop.get_bind().rollback()\n{after}"
@@ -169,6 +174,41 @@ def test_a_long_comment_hides_no_statement_from_the_foreign_key_check(tmp_path: 
     with pytest.raises(CommandError, match="no parent in p"):
         environment.upgrade()
     assert environment.query("SELECT id FROM p") == [(1,)]
+
+
+def test_a_long_statement_is_read_no_further_than_to_see_what_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tokens.Token] = []
+    scan = tokens._scan
+
+    def counted(sql: str) -> Iterator[tokens.Token]:
+        for token in scan(sql):
+            read.append(token)
+            yield token
+
+    monkeypatch.setattr(tokens, "_scan", counted)
+    revision = f"""
+    for number in range(2, 100):
+        op.execute(f"INSERT INTO p VALUES ({{number}}) /* {"why " * 500} */")
+        op.execute(f"/* {"why " * 500} */ UPDATE p SET id = id WHERE id IN (1{", 1" * 500})")
+    """
+    environment_with(tmp_path, FAMILY, revision).upgrade()
+    assert len(read) < 1500
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ('/* v */ INSERT INTO "Of ""Mine""" VALUES (1)', True),
+        ('DELETE FROM [of "mine"]', True),
+        ("UPDATE `OF \"mine\"` SET version_num = 'é'", True),
+        ("INSERT INTO p VALUES ('of \"mine\"')", False),
+    ],
+)
+def test_the_version_table_is_known_however_it_is_written(sql: str, expected: bool) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert ForeignKeyWatch(connection, 'of "mine"').names_version(sql) is expected
 
 
 def beginning_by_itself(environment: Environment) -> sa.Engine:

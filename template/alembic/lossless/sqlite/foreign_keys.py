@@ -14,19 +14,14 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from alembic.util import CommandError
 
-from .tokens import Token, fold, quote_name, significant, tokenize
+from .tokens import HARMLESS, Token, first_word, fold, quote_name, start_of
 
 SHOWN = 5  # violations named in a message
-
-# Statements that cannot leave a row without its parent.
-HARMLESS = ("SELECT", "PRAGMA", "EXPLAIN", "ANALYZE", "REINDEX", "VALUES", "SAVEPOINT", "RELEASE")
 _CHANGING = ("INSERT", "UPDATE", "DELETE")  # by which Alembic writes the version
-_FIRST_WORD = re.compile(r"[ \t\n\f\r;]*([A-Za-z]+)")  # where no comment stands before it
 
 
 @dataclass(frozen=True)
@@ -49,6 +44,8 @@ class ForeignKeyWatch:
     def __init__(self, connection: sqlite3.Connection, version_table: str) -> None:
         self._connection = connection
         self._version_table = version_table
+        # What stands in every statement that names it, however it is quoted.
+        self._mention = max(re.split("[\"'`]", version_table), key=len).lower()
         self._before: dict[str, Counter[Violation]] = {}  # of each schema that is watched
         self._attached: set[str] = set()
         self._renamed: dict[str, str] = {}
@@ -149,7 +146,9 @@ class ForeignKeyWatch:
 
     def names_version(self, sql: str) -> bool:
         """Whether a statement is about the version table, by which Alembic says what is done."""
-        names = {fold(token.name) for token in start_of(sql)[:4] if token.can_be_name}
+        if sql.isascii() and self._mention not in sql.lower():  # asked of every statement: be fast
+            return False
+        names = {fold(token.name) for token in start_of(sql, 4) if token.can_be_name}
         return fold(self._version_table) in names
 
     def _can_break_a_reference(self, sql: str) -> bool:
@@ -171,28 +170,6 @@ class ForeignKeyWatch:
             ).fetchone()
             for token in tokens[2:]
         )
-
-
-@lru_cache(maxsize=16)
-def start_of(sql: str) -> tuple[Token, ...]:
-    """The first tokens of a statement, ten at least if it has so many; comments are left out."""
-    tokens: tuple[Token, ...] = ()
-    for length in (100, 1000, len(sql)):  # values may follow that are long
-        tokens = significant(tokenize(sql[:length]))
-        while tokens and tokens[0].text == ";":
-            tokens = tokens[1:]
-        if length >= len(sql) or len(tokens) > 10:
-            break
-    return tokens
-
-
-def first_word(sql: str) -> str:
-    """The first word of a statement in upper case; nothing, if it has none."""
-    found = _FIRST_WORD.match(sql)
-    if found is not None:
-        return found[1].upper()
-    tokens = start_of(sql)
-    return tokens[0].word if tokens else ""
 
 
 def _renaming(sql: str) -> tuple[str, str] | None:

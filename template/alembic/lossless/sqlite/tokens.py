@@ -14,6 +14,8 @@ import enum
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import dropwhile, islice
 
 
 class Kind(enum.Enum):
@@ -113,6 +115,30 @@ def significant(tokens: Sequence[Token]) -> tuple[Token, ...]:
     return tuple(token for token in tokens if token.significant)
 
 
+def start_of(sql: str, count: int = 30) -> tuple[Token, ...]:
+    """The first significant tokens of a statement; its values, which may be long, stay unread."""
+    return tuple(islice(_statement(sql), count))
+
+
+@lru_cache(maxsize=1)  # several ask about the same one
+def first_word(sql: str) -> str:
+    """The first word of a statement in upper case; nothing, if it has none."""
+    found = _FIRST_WORD.match(sql)
+    if found is not None:
+        return found[1].upper()
+    first = next(_statement(sql), None)
+    return first.word if first is not None else ""
+
+
+def _statement(sql: str) -> Iterator[Token]:
+    """The significant tokens one by one, without semicolons in front."""
+    tokens = (token for token in _scan(sql) if token.significant)
+    return dropwhile(lambda token: token.text == ";", tokens)
+
+
+_FIRST_WORD = re.compile(r"[ \t\n\f\r;]*([A-Za-z]+)")  # where no comment stands before it
+
+
 def split_script(script: str) -> list[str]:
     """Cut a script into its statements, without the semicolons that end them, otherwise as written.
 
@@ -191,6 +217,9 @@ def write_name(name: str) -> str:
     }
     return name if plain else quote_name(name)
 
+
+# The first words of statements that change neither rows nor tables.
+HARMLESS = ("SELECT", "PRAGMA", "EXPLAIN", "ANALYZE", "REINDEX", "VALUES", "SAVEPOINT", "RELEASE")
 
 # "SQLite Keywords" of the documentation.
 KEYWORDS = frozenset(

@@ -26,9 +26,9 @@ from typing import Any
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
-from .foreign_keys import HARMLESS, ForeignKeyWatch, first_word, start_of
+from .foreign_keys import ForeignKeyWatch
 from .lock import begin_immediate, file_of, is_lock_error
-from .tokens import quote_name
+from .tokens import HARMLESS, first_word, quote_name, start_of
 
 _KEY = "lossless_transactions"
 _CACHE_SIZE = -64 * 1024  # in KiB, hence negative: room to rebuild large tables and their indexes
