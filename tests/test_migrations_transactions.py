@@ -283,6 +283,23 @@ def test_rows_changed_through_the_driver_may_be_next_to_old_violations(tmp_path:
     assert environment.query("SELECT id FROM p") == [(1,), (2,)]
 
 
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_old_violations_are_blamed_on_a_revision_only_with_a_doubt(
+    tmp_path: Path, in_memory: bool
+) -> None:
+    insertion = "op.get_bind().connection.cursor().execute('INSERT INTO c VALUES (8)')"
+    environment = environment_with(tmp_path, BROKEN, insertion)
+    engine = sa.create_engine("sqlite://" if in_memory else f"sqlite:///{environment.database}")
+    with engine.connect() as connection:
+        if in_memory:
+            with closing(sqlite3.connect(environment.database)) as file:
+                file.backup(connection.connection.driver_connection)
+        with pytest.raises(CommandError, match="row 3 of table c") as error:
+            environment.upgrade(connection=connection)
+    engine.dispose()
+    assert ("or they were there before" in str(error.value)) is in_memory
+
+
 def test_rows_that_the_very_first_revision_writes_through_the_driver_are_noticed(
     tmp_path: Path,
 ) -> None:

@@ -51,6 +51,7 @@ class ForeignKeyWatch:
         self._renamed: dict[str, str] = {}
         self._committing = False  # whether each statement is committed at once
         self._committed = False  # whether one that was may have broken something
+        self._doubtful = False  # whether what was violated before could not be seen
         self._changes = 0  # SQLite's count of changed rows after the last statement that was seen
         self._version_written = False  # whether that was Alembic's, of the version
 
@@ -64,7 +65,7 @@ class ForeignKeyWatch:
         }
         self._renamed = {}
         self._committing = committing
-        self._committed = False
+        self._committed = self._doubtful = False
         self.after_any_statement()
 
     def resume(self) -> None:
@@ -84,7 +85,9 @@ class ForeignKeyWatch:
             self.after_any_statement()
         unseen = self._connection.total_changes != self._changes and not self._committing
         if unseen and "main" not in self._before:
-            self._before["main"] = violations_beside(self._connection)
+            beside = violations_beside(self._connection)
+            self._doubtful = beside is None
+            self._before["main"] = beside or Counter()
 
     def after_any_statement(self) -> None:
         """A statement has run."""
@@ -127,7 +130,7 @@ class ForeignKeyWatch:
         for schema, before in self._before.items():
             caused += self._caused(schema, before)
         if caused:
-            raise CommandError(explain(caused, committed=self._committed))
+            raise CommandError(explain(caused, committed=self._committed, doubtful=self._doubtful))
 
     def _caused(self, schema: str, before: Counter[Violation]) -> list[Violation]:
         # A table that was renamed may have a successor of its old name, with the same rows.
@@ -184,21 +187,21 @@ def _renaming(sql: str) -> tuple[str, str] | None:
     return tokens[place].name, tokens[place + 3].name
 
 
-def violations_beside(connection: sqlite3.Connection) -> Counter[Violation]:
+def violations_beside(connection: sqlite3.Connection) -> Counter[Violation] | None:
     """The violations before the transaction of a connection, seen by a second one that only reads.
 
-    None, where no second one can read: in memory, or while the transaction keeps readers out because
+    None where no second one can read: in memory, or while the transaction keeps readers out because
     it is larger than the cache. Everything that is violated then counts as new.
     """
     path = next(row[2] for row in connection.execute("PRAGMA database_list") if row[1] == "main")
     if not path:
-        return Counter()
+        return None
     try:
         uri = f"{Path(path).as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=0)) as reader:
             return violations(reader)
     except sqlite3.Error:
-        return Counter()
+        return None
 
 
 def violations(connection: sqlite3.Connection, schema: str = "main") -> Counter[Violation]:
@@ -225,12 +228,13 @@ def violations(connection: sqlite3.Connection, schema: str = "main") -> Counter[
     return found
 
 
-def explain(caused: list[Violation], *, committed: bool) -> str:
+def explain(caused: list[Violation], *, committed: bool, doubtful: bool) -> str:
     """A message that names table, row and parent of each violation, the first few of them.
 
     Args:
         caused: the violations.
         committed: whether some of them may be in the database already, by an autocommit block.
+        doubtful: whether some of them may have been there before.
     """
     told = list(dict.fromkeys(_tell(violation) for violation in caused))
     more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
@@ -245,8 +249,9 @@ def explain(caused: list[Violation], *, committed: bool) -> str:
         if committed
         else "Everything it did is undone"
     )
+    doubt = " (or they were there before and could not be told apart)" if doubtful else ""
     return (
-        f"The migration would leave {what}: {'; '.join(told[:SHOWN])}{more}. "
+        f"The migration would leave {what}: {'; '.join(told[:SHOWN])}{more}{doubt}. "
         f"{outcome}; correct the rows, or the revision"
     )
 
