@@ -93,6 +93,39 @@ def test_a_foreign_key_from_one_database_to_another_is_refused(path: Path, tmp_p
     assert len(query(tmp_path / "other.db", "PRAGMA foreign_key_list(t)")) == 1
 
 
+def test_a_foreign_key_is_refused_for_two_schemas_and_taken_for_one(path: Path) -> None:
+    fill(path, "CREATE TABLE p (a INTEGER PRIMARY KEY); CREATE TABLE t (x)")
+
+    def revision(op: Operations, **schemas: str) -> None:
+        op.create_foreign_key("fk", "t", "p", ["x"], ["a"], **schemas)
+
+    alone = refused(path, lambda op: revision(op, referent_schema="main"))
+    assert "give source_schema and referent_schema alike, or neither" in alone
+    migrate(path, lambda op: revision(op, source_schema="main", referent_schema="main"))
+    assert len(query(path, "PRAGMA foreign_key_list(t)")) == 1
+
+
+@pytest.mark.parametrize("index_first", [True, False])
+def test_a_foreign_key_may_refer_to_what_the_same_batch_makes_unique(
+    path: Path, index_first: bool
+) -> None:
+    fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, email, parent)")
+    fill(path, "INSERT INTO t VALUES (1, 'a', NULL), (2, 'b', 'c')")
+
+    def work(batch: Any) -> None:
+        if index_first:
+            batch.create_index("u", ["email"], unique=True)
+        batch.create_foreign_key("fk", "t", ["parent"], ["email"])
+        if not index_first:
+            batch.create_index("u", ["email"], unique=True)
+
+    assert "no parent for the rows: 2" in refused(path, in_batch(work))
+    fill(path, "UPDATE t SET parent = 'a' WHERE id = 2")
+    migrate(path, in_batch(work))
+    assert query(path, "PRAGMA foreign_key_check") == []
+    assert [row[1] for row in query(path, "PRAGMA index_list(t)")] == ["u"]
+
+
 @pytest.mark.parametrize("name", ["Status", "status", "my status", "in"])
 @pytest.mark.parametrize("batch", [True, False])
 def test_the_check_of_a_type_is_about_the_column_s_new_name(
@@ -332,4 +365,18 @@ def test_statistics_stay_with_the_key_they_are_of(path: Path) -> None:
 def test_the_key_of_a_strict_table_has_no_null(path: Path) -> None:
     fill(path, "CREATE TABLE t (a TEXT, b TEXT) STRICT; INSERT INTO t VALUES (NULL, 'x')")
     message = refused(path, lambda op: op.create_primary_key("pk", "t", ["a", "b"]))
-    assert "Column a of table t cannot become NOT NULL: it is NULL in the rows: 1" in message
+    assert "Column a of table t cannot be in the primary key: it is NULL in the rows: 1" in message
+
+
+@pytest.mark.parametrize(
+    ("revision", "message"),
+    [
+        (lambda op: op.create_primary_key("pk", "t", ["b"]), "cannot be in the primary key"),
+        (lambda op: op.alter_column("t", "b", nullable=False), "cannot become NOT NULL"),
+    ],
+)
+def test_a_column_with_nulls_is_refused_for_what_it_was_to_become(
+    path: Path, revision: Revision, message: str
+) -> None:
+    fill(path, "CREATE TABLE t (a, b INTEGER); INSERT INTO t (a) VALUES (1)")
+    assert f"Column b of table t {message}: it is NULL" in refused(path, revision)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from alembic.util import CommandError
 
@@ -404,13 +404,17 @@ class TableChange:
 
     # -- applying
 
-    def apply(self) -> None:
+    def apply(self, create_indexes: Callable[[], None] = lambda: None) -> None:
         """Make the table what is wanted.
+
+        Args:
+            create_indexes: makes its new indexes; a new foreign key may need one to refer to.
 
         Raises:
             CommandError: its rows, or a view or trigger, do not allow it. Nothing has changed then.
         """
         if not self.pending:
+            create_indexes()
             return
         old, new = self.old, self.new
         self._refuse_what_sqlite_refuses()
@@ -419,6 +423,7 @@ class TableChange:
             for check in self._checks_before():
                 check.run(self.database, old)
             self._take_least_invasive_way()
+            create_indexes()
             for check in self._checks_after():
                 check.run(self.database, new)
         self._start(new.name)

@@ -138,7 +138,9 @@ class TableOperations:
         return not waiting and self.database.find("index", name) is not None
 
     def _apply(self) -> None:
-        self.change.apply()
+        self.change.apply(self._create_indexes)
+
+    def _create_indexes(self) -> None:
         for index, options in self._new_indexes:
             self.impl.create_index(index, **options)
         self._new_indexes.clear()
@@ -251,8 +253,8 @@ class TableOperations:
         if isinstance(constraint, ForeignKeyConstraint):
             return (
                 f"A foreign key of table {table} cannot refer to {constraint.referred_table.fullname}"
-                ": SQLite has none from one database to another. If the table is in the same one, "
-                "name its schema (referent_schema)"
+                ": SQLite has none from one database to another. If both tables are in the same "
+                "one, give source_schema and referent_schema alike, or neither"
             )
         return f"SQLite has nothing for this constraint of table {table}: {constraint!r}"
 
