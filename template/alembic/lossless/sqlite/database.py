@@ -81,6 +81,9 @@ class Database(ABC):
     def touch_schema(self) -> None:
         """Count the schema's version up, so that every connection reads it again."""
 
+    def before_change(self) -> None:  # noqa: B027 - only a live database has transactions to watch
+        """Something is about to change, by several statements perhaps."""
+
     def before_change_of_keys(self) -> None:  # noqa: B027 - only a live database has keys to watch
         """What others may refer to is about to change."""
 
@@ -189,6 +192,7 @@ class Database(ABC):
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """All of the block's changes, or none."""
+        self.before_change()
         self.run("SAVEPOINT lossless")
         try:
             yield
@@ -263,6 +267,10 @@ class LiveDatabase(Database):
         pragma = f"PRAGMA {quote_name(self.schema)}.schema_version"
         version = self.query(pragma)[0][0]
         self.run(f"{pragma} = {(version + 1) & 0x7FFFFFFF}")
+
+    def before_change(self) -> None:
+        if self.transactions is not None:
+            self.transactions.before_change()
 
     def before_change_of_keys(self) -> None:
         if self.transactions is not None:

@@ -154,6 +154,17 @@ class MigrationTransactions:
         self._running = self._unrecorded = False
         self._ended = ""
 
+    def before_change(self) -> None:
+        """The machinery is about to change something for a revision.
+
+        Raises:
+            CommandError: the revision's transaction is gone.
+        """
+        if self._writing and not self._autocommit:
+            if self._begun:
+                self._refuse_if_gone()
+            self._unrecorded = self._running
+
     # -- events
 
     def _on_begin(self, connection: Connection) -> None:
@@ -234,16 +245,12 @@ class MigrationTransactions:
     def _on_statement(
         self, connection: Connection, _: Any, sql: str, parameters: Any, *__: Any
     ) -> tuple[str, Any]:
-        if not connection.in_transaction():
-            # A listener of "begin", which begins by BEGIN as SQLAlchemy's documentation has it.
-            return ("SELECT 1" if first_word(sql) == "BEGIN" else sql), parameters
+        if not connection.in_transaction():  # SQLAlchemy is beginning one: a listener says this
+            return _without_begin(sql), parameters
         if self._writing and (self._begun or self._autocommit):
             self.keys.before_any_statement()
             if not self.own_statements:
                 self._before_statement_of_revision(sql)
-            elif self._begun and sql.startswith("SAVEPOINT"):  # the first statement of every change
-                self._refuse_if_gone()
-                self._unrecorded = self._running
         return sql, parameters
 
     def _after_statement(self, _: Connection, __: Any, sql: str, *___: Any) -> None:
@@ -364,6 +371,15 @@ def begins_by_itself(driver: sqlite3.Connection) -> bool:
 def set_autocommit(driver: Any, mode: bool | int) -> None:
     """Set the attribute that connections have since Python 3.12; -1 leaves it to the older one."""
     driver.autocommit = mode
+
+
+def _without_begin(sql: str) -> str:
+    """A statement that does nothing for BEGIN, any other as it is.
+
+    Engines on which SQLite's transactions are put right as SQLAlchemy's documentation has it begin
+    each by a listener of their own; ours has begun it already, or is about to.
+    """
+    return "SELECT 1" if first_word(sql) == "BEGIN" else sql
 
 
 def _rolls_back_to(sql: str) -> bool:
