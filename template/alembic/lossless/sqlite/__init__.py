@@ -2,8 +2,8 @@
 
 What a database holds, for adoption and autogenerate:
     opening.py       a file, without leaving a trace in it
-    catalogue.py     all that SQLite's own catalogue says
-    schema.py, script.py, native.py, standins.py   its objects as statements, and back
+    catalogue.py     all that SQLite's own catalogue says; shadow.py, whose tables are virtual tables' own
+    schema.py, script.py, native.py   its objects as statements, and back
     types.py, reflection.py, comparison.py   the same for SQLAlchemy and Alembic
 
 What a migration does:
@@ -16,11 +16,15 @@ What a migration does:
     edit.py          the way of editing the schema; stored.py says when a default may be edited
     rebuild.py       the way of making the table anew
     rename.py, drop.py   the ways of SQLite's own ALTER TABLE
-    rows.py          questions to the rows for a constraint; unfit.py finds those that did not fit
+    rows.py          questions to the rows for a constraint; unfit.py, which rows did not fit
     dependents.py, usage.py   views, triggers and indexes that rely on a table or a column
     meaning.py       views and triggers that the name of a column would make mean something else
     database.py      the database that all of these ask and change
-    offline.py       the same as a script (--sql); replica.py copies a schema for that
+    replica.py       a copy of the schema in memory, to try a change on
+    offline.py       the same as a script (--sql), which follows itself on such a copy
+
+For both:
+    standins.py      what stands for an application's functions and collations, where it is not there
 
 How SQL is read:
     tokens.py        cut as SQLite cuts it

@@ -50,7 +50,9 @@ def constraint_definition(dialect: Dialect, constraint: Constraint) -> str:
 
 def with_column_called(definition: str, old: str, new: str) -> str:
     """A CHECK's definition with a column's name now in the place of an earlier one."""
-    start = "CREATE TABLE t (x, "
+    start = (
+        "CREATE TABLE t (x, "  # the statement parser reads whole statements, with a column first
+    )
     table = statement.parse(f"{start}{definition})")
     for check in table.checks:
         place = table.sql.index(check.expression, check.start)

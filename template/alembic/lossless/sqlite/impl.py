@@ -39,7 +39,8 @@ class LosslessSQLiteImpl(ComparingImpl):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.script = Script(self) if self.as_sql else None
-        self._just_renamed: dict[str, str] = {}  # the column of the last alter_column
+        # The column that the last operation has renamed: by its table, names by folded names.
+        self._just_renamed: dict[tuple[str | None, str], dict[str, str]] = {}
         if not self.as_sql and self.connection is not None:
             # On a connection that transactions.py does not govern, the driver begins no transaction
             # before DDL, and to rely on one would lose the row of the version table.
@@ -123,11 +124,14 @@ class LosslessSQLiteImpl(ComparingImpl):
             operations: what to do.
             schema: where the table is.
             options: those of batch_alter_table.
-            renamed: names now, for names (folded) by which the operations may still call columns.
+            renamed: names now, for names (folded) by which the operations may still call columns;
+                only if they belong to the operation before them.
 
         Raises:
             CommandError: one of them cannot be done without losing something; nothing was done.
         """
+        if renamed is None:
+            self._just_renamed = {}
         database = self.database(schema)
         conventions = self._conventions(options)
         try:
@@ -154,7 +158,8 @@ class LosslessSQLiteImpl(ComparingImpl):
         operation = ("alter_column", (table_name, column_name), options)
         self.run_operations(table_name, [operation], schema)
         name = options.get("name")
-        self._just_renamed = {} if name is None else {fold(column_name): name}
+        if name is not None:
+            self._just_renamed = {(schema, table_name): {fold(column_name): name}}
 
     def add_column(
         self,
@@ -178,8 +183,8 @@ class LosslessSQLiteImpl(ComparingImpl):
 
     def add_constraint(self, const: Constraint, **options: Any) -> None:
         """Also the CHECK of a new type, which Alembic still makes for the column's earlier name."""
-        operation = ("add_constraint", (const,), options)
-        self._run_on_table_of(const, operation, self._just_renamed)
+        renamed = self._just_renamed.get((const.table.schema, const.table.name), {})
+        self._run_on_table_of(const, ("add_constraint", (const,), options), renamed)
 
     def drop_constraint(self, const: Constraint, **options: Any) -> None:
         self._run_on_table_of(const, ("drop_constraint", (const,), options))

@@ -1,6 +1,7 @@
 """A copy of a database's schema in memory, without rows, to try things on.
 
-Knows how to make one and how to ask which views and triggers of it work; knows nothing of changes.
+Knows how to make one, and how to ask it, or another database, which views and triggers work; knows
+nothing of changes.
 """
 
 from __future__ import annotations

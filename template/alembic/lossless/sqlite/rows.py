@@ -1,8 +1,8 @@
-"""Questions to the rows before a constraint is put on them.
+"""Questions to the rows for a constraint: whether they have what it asks of them.
 
 Each `RowCheck` is a query that finds the rows a new constraint would not allow; what it found is
-shown by key. Knows SQL of one table, and its columns in an expression; knows nothing of how the
-constraint will be added.
+shown by key. Knows SQL of one table, and its columns in an expression; knows nothing of when it is
+asked, nor of how the constraint is added.
 """
 
 from __future__ import annotations
