@@ -2,7 +2,7 @@
 
 What a database holds, for adoption and autogenerate:
     opening.py       a file, without leaving a trace in it
-    catalogue.py     all that SQLite's own catalogue says; shadow.py, whose tables are virtual tables' own
+    catalogue.py     all that SQLite's own catalogue says; shadow.py, a virtual table's own
     schema.py, script.py, native.py   its objects as statements, and back
     types.py, reflection.py, comparison.py   the same for SQLAlchemy and Alembic
 
@@ -24,7 +24,7 @@ What a migration does:
     offline.py       the same as a script (--sql), which follows itself on such a copy
 
 For both:
-    standins.py      what stands for an application's functions and collations, where it is not there
+    standins.py      what stands for functions and collations of an application
 
 How SQL is read:
     tokens.py        cut as SQLite cuts it

@@ -58,7 +58,7 @@ def rowid_name(table: CreateTable) -> str | None:
 
 
 def null_check(table: CreateTable, column: str) -> RowCheck:
-    """Rows without a value in a column that needs one by its own NOT NULL, or by the primary key."""
+    """Rows without a value in a column that needs one by its NOT NULL, or by the primary key."""
     wanted = "be in the primary key" if table.column(column).not_null is None else "become NOT NULL"
     return RowCheck(
         f"Column {column} of table {table.name} cannot {wanted}: it is NULL in the rows",

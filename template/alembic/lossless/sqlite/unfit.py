@@ -1,8 +1,8 @@
 """Which rows did not fit into a table that was built anew, for a message.
 
-Asked only when the rebuild has failed, and of the rows as they were. Knows what types and collations
-make of values, by letting SQLite store them in a temporary table; knows of the rebuild only what it
-calls the new table, which SQLite's message names.
+Asked only when the rebuild has failed, and of the rows as they were. Knows what types and
+collations make of values, by letting SQLite store them in a temporary table; knows of the
+rebuild only what it calls the new table, which SQLite's message names.
 """
 
 from __future__ import annotations
