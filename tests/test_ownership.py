@@ -62,7 +62,7 @@ def test_copier_leaves_alone_what_is_the_persons() -> None:
 
 
 def test_the_migration_leaves_alone_what_is_the_persons() -> None:
-    assert ["/" + path for path in program("hooks/update.py").OWNERS] == persons()
+    assert ["/" + path for path in program("hooks/owners_files.py").OWNERS] == persons()
 
 
 def test_excludes_ask_for_no_variable_that_an_older_version_may_lack() -> None:

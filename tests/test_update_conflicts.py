@@ -74,3 +74,30 @@ def test_other_files_and_unreadable_ones_have_the_marks_as_copier_sets_them(proj
     rendering.git("checkout", "--quiet", "--theirs", "alembic/env.py", cwd=project)
     said = rendering.python("alembic", "revision", "-m", "next", "--autogenerate", cwd=project, status=255)  # fmt: skip
     assert "FAILED: alembic/script.py.mako, line " in said
+
+
+def test_a_line_that_only_begins_like_a_mark_is_the_owners(project: Path) -> None:
+    mine = '"""\n========\nMine\n========\n"""\n'
+    with (project / "alembic" / "env.py").open("a") as file:
+        file.write(mine)
+    rendering.commit(project, "Mine")
+    update(project)
+    text = (project / "alembic" / "env.py").read_text()
+    assert f"{mine}# =======\n# # The template's" in text
+
+
+def test_lines_are_counted_as_editors_do(project: Path) -> None:
+    readme = project / "README.md"
+    readme.write_text("\f\u2028\x85\n" + readme.read_text("utf-8"), "utf-8")
+    printed = conflict(project, "README.md")
+    lines = readme.read_text("utf-8").split("\n")
+    assert f"README.md:{1 + lines.index('<<<<<<< before updating')}\n" in printed
+
+
+def test_rejections_are_named_if_they_were_asked_for(project: Path) -> None:
+    with (project / "README.md").open("a") as file:
+        file.write(MINE)
+    rendering.commit(project, "Mine")
+    printed = update(project, "--conflict", "rej")
+    assert "\n  README.md.rej\n" in printed
+    assert MINE in (project / "README.md.rej").read_text()

@@ -40,6 +40,14 @@ def test_changes_that_are_not_committed(project: Path) -> None:
     refused(project, "Please commit or stash your local changes and retry.")
 
 
+def test_a_left_over_rejection_that_git_ignores(project: Path) -> None:
+    with (project / ".gitignore").open("a") as file:
+        file.write("*.rej\n")
+    rendering.commit(project, "Ignore")
+    (project / "mine.rej").write_text("mine\n")
+    refused(project, "Nothing was changed: mine.rej is left over from a merge")
+
+
 def test_not_in_git(project: Path) -> None:
     shutil.rmtree(project / ".git")
     refused(project, "Updating is only supported in git-tracked subprojects.")
@@ -190,3 +198,9 @@ def test_a_copy_that_an_interrupted_update_left_behind_is_kept(
     assert (project / "notes.txt").read_text() == "mine\n"
     kept = (project / "notes.txt.before-update").read_text()
     assert kept == "mine, of before the interruption\n"
+
+
+def test_another_package_or_database_leaves_work_that_is_told(project: Path) -> None:
+    printed = update(project, "--data", "package_name=other", "--data", "database=postgresql")
+    assert "git mv src/shop_list src/other " in printed
+    assert "The database is now postgresql, was sqlite;" in printed

@@ -1,0 +1,90 @@
+"""What Copier's own merge would lose: files that git holds otherwise than they are here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import rendering
+from updating import NEW, SHARED, update
+
+MINE = "# Secret: my line.\n"
+
+
+@pytest.fixture
+def project(begun: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(begun, tmp_path / "shop-list"))
+
+
+def prepend(path: Path, line: bytes = MINE.encode()) -> None:
+    path.write_bytes(line + path.read_bytes())
+
+
+def update_with(project: Path, name: str, value: str, *, status: int = 0) -> str:
+    """Update with a setting of git's that holds everywhere, as in a person's own."""
+    setting = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": name, "GIT_CONFIG_VALUE_0": value}
+    command = ["update", "--defaults", "--trust", "--vcs-ref", NEW]
+    return rendering.python("copier", *command, cwd=project, status=status, **setting)
+
+
+def test_files_of_which_git_has_other_content_or_none_are_merged(project: Path) -> None:
+    prepend(project / "alembic.ini")  # tracked, though git would ignore it
+    (project.parent / "ignored").write_text("*.ini\n")
+    prepend(project / "pyproject.toml", b"# Secret: my line\xe9.\n")  # not UTF-8
+    (project / ".git" / "info" / "attributes").write_text("/.gitignore filter=hide\n")
+    rendering.git("config", "filter.hide.clean", "sed s/Secret/Hidden/", cwd=project)
+    prepend(project / ".gitignore")
+    rendering.commit(project, "Mine")
+    for path, mark in {"README.md": "skip-worktree", "alembic/env.py": "assume-unchanged"}.items():
+        prepend(project / path)
+        rendering.git("update-index", f"--{mark}", path, cwd=project)
+    assert rendering.git("status", "--porcelain", cwd=project) == ""
+    printed = update_with(project, "core.excludesFile", str(project.parent / "ignored"))
+    for path, line in SHARED.items():
+        merged = (project / path).read_bytes()
+        assert b"# Secret: my line" in merged, path
+        assert line.encode() in merged, path
+        assert b"<<<<<<<" not in merged, path
+        assert f"{path}: merged, though " in printed
+    assert b"my line\xe9.\n" in (project / "pyproject.toml").read_bytes()
+    assert not list(project.rglob("*.rej"))
+
+
+@pytest.mark.parametrize("setting", ["error", "error-all", "fix", "strip"])
+def test_a_setting_with_which_git_changes_or_refuses_lines_is_refused(
+    setting: str, project: Path
+) -> None:
+    rendering.git("config", "apply.whitespace", setting, cwd=project)
+    prepend(project / "alembic.ini", b"# My line.   \n")
+    rendering.commit(project, "Mine")
+    before = rendering.files(project)
+    said = update(project, status=1)
+    assert f"your git has apply.whitespace={setting}" in said
+    assert "Traceback" not in said
+    assert rendering.files(project) == before
+    if setting == "error":
+        update_with(project, "apply.whitespace", "nowarn")  # as it says
+        text = (project / "alembic.ini").read_text()
+        assert "# My line.   \n" in text
+        assert SHARED["alembic.ini"] in text
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="rights and links are others there")
+def test_rights_and_links_stay(project: Path) -> None:
+    (project / "README.md").chmod(0o600)
+    (project / "alembic.ini").chmod(0o640)
+    (project / "pyproject.toml").chmod(0o700)
+    with (project / ".gitignore").open("a") as file:
+        file.write("/notes.txt\n")
+    (project / "mine.txt").write_text("mine\n")
+    (project / "notes.txt").symlink_to("mine.txt")
+    rendering.commit(project, "Mine")
+    assert "notes.txt: yours stays; it is a link" in update(project)
+    assert os.readlink(project / "notes.txt") == "mine.txt"
+    assert (project / "mine.txt").read_text() == "mine\n"
+    for path, mode in {"README.md": 0o600, "alembic.ini": 0o640, "pyproject.toml": 0o700}.items():
+        assert (project / path).stat().st_mode & 0o777 == mode, path
+        assert SHARED[path] in (project / path).read_text()
