@@ -81,7 +81,8 @@ def main() -> None:
     runs = parser.parse_args().runs
     with tempfile.TemporaryDirectory() as name:
         checkout, smallest, rendered = (Path(name) / part for part in ("this", "smallest", "made"))
-        run("git", "clone", "--quiet", REPOSITORY, checkout)
+        # Packed, as a clone from a server is.
+        run("git", "clone", "--quiet", "--no-local", REPOSITORY, checkout)
         make_smallest_template(smallest)
         copy(rendered, template=checkout)
         found = medians(
