@@ -31,6 +31,7 @@ class Memory(TypedDict):
     answers_file: str
     why: dict[str, str]  # of each file that is put aside: why Copier cannot merge it
     modes: dict[str, int]  # of the files that the template may write
+    marks: dict[str, str]  # skip-worktree or assume-unchanged, of files that are put aside
 
 
 def git(*arguments: str | Path, folder: Path = Path()) -> bytes:
@@ -106,11 +107,17 @@ def remember(answers_file: str) -> None:
     why = beyond_copier(here) if here else {}
     put_aside(why)
     modes = {path: os.stat(path).st_mode & 0o777 for path in here if not os.path.islink(path)}
+    marks = marked(why) if why else {}
+    skipped = [path for path, mark in marks.items() if mark == "skip-worktree"]
     if (store() / "memory.json").exists():  # of an update that was interrupted
+        marks |= memory()["marks"]
         for path, mode in memory()["modes"].items():
             modes[path] = modes.get(path, mode) & mode
-    noted = Memory(answers_file=answers_file, why=why, modes=modes)
+    noted = Memory(answers_file=answers_file, why=why, modes=modes, marks=marks)
     (store() / "memory.json").write_text(json.dumps(noted), "utf-8")
+    for path in skipped:  # with that mark Copier stops half-way; the other is as good meanwhile
+        git("update-index", "--assume-unchanged", "--", path)
+        git("update-index", "--no-skip-worktree", "--", path)
 
 
 def memory() -> Memory:
@@ -137,6 +144,13 @@ def beyond_copier(paths: list[str]) -> dict[str, str]:
         elif not mergeable(Path(path).read_bytes()):
             why[path] = "it is not UTF-8"
     return why
+
+
+def marked(paths: Iterable[str]) -> dict[str, str]:
+    """Those of the paths whose changes git has been told not to look at, with its word for that."""
+    found = names(git("ls-files", "-vz", "--", *paths))
+    kinds = {"S": "skip-worktree", "s": "skip-worktree", "h": "assume-unchanged"}
+    return {line[2:]: kinds[line[0]] for line in found if line[0] in kinds}
 
 
 def in_git(content: bytes, blob: str) -> bool:
@@ -261,6 +275,16 @@ def clear_away(name: str) -> None:
 
 def is_binary(path: Path) -> bool:
     return b"\0" in path.read_bytes()
+
+
+def put_back_marks() -> None:
+    """Tell git again not to look at files, so that nothing in them is committed by mistake."""
+    for path, mark in memory()["marks"].items():
+        if git("ls-files", "--", path):
+            git("reset", "--quiet", "--", path)
+            git("update-index", f"--{mark}", "--", path)
+            if mark == "skip-worktree":
+                git("update-index", "--no-assume-unchanged", "--", path)
 
 
 def put_back_modes() -> None:

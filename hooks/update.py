@@ -32,6 +32,7 @@ from owners_files import (
     names,
     put_back_binary,
     put_back_deleted,
+    put_back_marks,
     put_back_modes,
     rejects,
     remember,
@@ -52,6 +53,7 @@ def main(stage: str, answers_file: str, quiet: str) -> None:
         for path, what in [*put_back_deleted(), *put_back_binary(), *merge_aside()]:
             print(f"  {path}: {what}")
         put_back_modes()
+        put_back_marks()
         tell_conflicts()
         tell_answers(answers_file)
         if quiet != "True":

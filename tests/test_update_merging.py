@@ -88,3 +88,21 @@ def test_rights_and_links_stay(project: Path) -> None:
     for path, mode in {"README.md": 0o600, "alembic.ini": 0o640, "pyproject.toml": 0o700}.items():
         assert (project / path).stat().st_mode & 0o777 == mode, path
         assert SHARED[path] in (project / path).read_text()
+
+
+@pytest.mark.parametrize("mark", ["skip-worktree", "assume-unchanged"])
+def test_a_file_that_git_is_not_to_look_at_stays_so_though_both_changed_it(
+    mark: str, project: Path
+) -> None:
+    with (project / "README.md").open("a") as file:
+        file.write("Mine, committed.\n")
+    rendering.commit(project, "Mine")
+    prepend(project / "README.md")
+    rendering.git("update-index", f"--{mark}", "README.md", cwd=project)
+    index = rendering.git("ls-files", "-v", "-s", "README.md", cwd=project)
+    assert "\n  README.md:" in update(project)
+    text = (project / "README.md").read_text()
+    assert text.startswith(MINE)
+    assert "<<<<<<< before updating\nMine, committed.\n" in text
+    assert rendering.git("ls-files", "-v", "-s", "README.md", cwd=project) == index
+    assert "README.md" not in rendering.git("status", "--porcelain", cwd=project)

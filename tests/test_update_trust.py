@@ -37,7 +37,7 @@ def test_readme_lists_every_command_and_no_other() -> None:
 
 def test_what_runs_is_short_enough_to_be_read() -> None:
     lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in HOOKS}
-    assert max(lines.values()) <= 280, lines
+    assert max(lines.values()) <= 300, lines
 
 
 def test_without_trust_nothing_is_run_and_nothing_written(template: Path, tmp_path: Path) -> None:
