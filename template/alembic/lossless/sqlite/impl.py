@@ -159,7 +159,8 @@ class LosslessSQLiteImpl(ComparingImpl):
         self.run_operations(table_name, [operation], schema)
         name = options.get("name")
         if name is not None:
-            self._just_renamed = {(schema, table_name): {fold(column_name): name}}
+            names = {fold(column_name): name}
+            self._just_renamed = {(schema, table_name): names}
 
     def add_column(
         self,
