@@ -243,11 +243,13 @@ def put_back_binary() -> Iterable[tuple[str, str]]:
 
 def merge_aside() -> Iterable[tuple[str, str]]:
     """Do for the files in the store what Copier does for the others."""
-    for name in aside():
+    names_aside, noted = aside(), memory()
+    left = rejects() if names_aside else []
+    for name in names_aside:
         path, copy = Path(name), store() / "owner" / name
         if same(path, copy):
             continue
-        why = memory()["why"].get(name, "an earlier update was interrupted")
+        why = noted["why"].get(name, "an earlier update was interrupted")
         base, new = render("from") / name, render("to") / name
         if same(base, copy):
             if new.is_file():
@@ -260,16 +262,16 @@ def merge_aside() -> Iterable[tuple[str, str]]:
             labels = ["-L", BEFORE[8:], "-L", "last update", "-L", AFTER[8:]]
             subprocess.run(["git", "merge-file", *labels, path, base, new], check=False)
             yield name, f"merged, though {why}"
-        clear_away(name)
+        clear_away(name, left)
 
 
-def clear_away(name: str) -> None:
-    """Undo what Copier left of its own attempt: a conflict in the index, a *.rej."""
+def clear_away(name: str, left: list[str]) -> None:
+    """Undo what Copier left of its own attempt: a conflict in the index, a *.rej among `left`."""
     whole = os.path.islink(name) or not os.path.exists(name)
     merged = whole or BEFORE.encode() not in Path(name).read_bytes()
     if merged and git("ls-files", "--unmerged", "--", name):
         git("reset", "--quiet", "--", name)
-    if f"{name}.rej" in rejects():
+    if f"{name}.rej" in left:
         os.unlink(f"{name}.rej")
 
 

@@ -118,14 +118,10 @@ def environment_works(installer: str) -> bool:
     """Whether .venv is there and complete enough for the installer: it may have been stopped half-way."""
     needed = "import pip" if installer == "pip" else "pass"
     try:
-        return (
-            subprocess.run(
-                [PYTHON, "-c", needed], check=False, stderr=subprocess.DEVNULL
-            ).returncode
-            == 0
-        )
+        ended = subprocess.run([PYTHON, "-c", needed], check=False, stderr=subprocess.DEVNULL)
     except OSError:
         return False
+    return ended.returncode == 0
 
 
 def knows_dependency_groups() -> bool:

@@ -120,9 +120,10 @@ def tell_conflicts() -> None:
         print("\nYou and the template changed the same lines. Both are there; choose in:")
         print("\n".join(places))
         print("Then `git add` them. Until then Alembic stops at those in the files it reads.")
-    if rejects():
+    left = rejects()
+    if left:
         print("\nYou and the template changed the same lines. Yours are not in the files, but in:")
-        print("\n".join(f"  {path}" for path in rejects()))
+        print("\n".join(f"  {path}" for path in left))
         print("Take them back from there, then delete it.")
 
 
