@@ -22,7 +22,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Constraint, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.sql.elements import conv
 
-from .naming import DEFAULT_CONVENTION, conventional_name
+from .metadata import DEFAULT_CONVENTION, conventional_name
 from .renames import settle_renames, terminal
 
 

@@ -21,9 +21,9 @@ from sqlalchemy.pool import NullPool
 
 BACKENDS = {
     "sqlite": "lossless.sqlite.backend:SQLiteBackend",
-    "postgresql": "lossless.postgresql:PostgreSQLBackend",
-    "mariadb": "lossless.mariadb:MariaDBBackend",
-    "mysql": "lossless.mariadb:MariaDBBackend",
+    "postgresql": "lossless.server:PostgreSQLBackend",
+    "mariadb": "lossless.server:MariaDBBackend",
+    "mysql": "lossless.server:MariaDBBackend",
 }
 
 

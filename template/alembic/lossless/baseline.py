@@ -1,17 +1,60 @@
-"""Runs a baseline revision: the statements of a database that was adopted.
+"""A baseline revision, written and run: the statements of a database that was adopted.
 
 A baseline is two files in `alembic/versions/`: a revision, and an SQL script of the same name with the database's own
-statements. They are data: nothing in them is a parameter or an escape. Knows Alembic's operations; leaves to the
-engine how a script falls into statements, and what undoes one.
+statements. They are data: nothing in them is a parameter or an escape. Adoption writes them, the revision runs them by
+`create` and `drop`. Knows Alembic's operations; leaves to the engine how a script falls into statements, and what
+undoes one.
 """
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from alembic import op
 
-from .native import native_for
+from .native import Native, Source, native_for
+
+TEMPLATE = '''"""Baseline: the database as it was adopted.
+
+Revision ID: {revision}
+Revises:
+"""
+
+from pathlib import Path
+
+from lossless import baseline
+
+revision: str = "{revision}"
+down_revision: str | None = None
+branch_labels: str | None = None
+depends_on: str | None = None
+
+# The database's own statements stand in the .sql file beside this one.
+SCRIPT = Path(__file__).with_suffix(".sql")
+
+
+def upgrade() -> None:
+    baseline.create(SCRIPT)
+
+
+def downgrade() -> None:
+    baseline.drop(SCRIPT)
+'''
+
+
+def write(source: Source, native: Native, folder: Path) -> str:
+    """Write the baseline's two files.
+
+    Returns:
+        The revision's identifier: it follows from the content, so that adopting twice gives the same.
+    """
+    script = native.join_script(source.objects)
+    revision = hashlib.sha256(script.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    name = f"{revision}_baseline"
+    (folder / f"{name}.sql").write_bytes(script.encode("utf-8", "surrogateescape"))
+    (folder / f"{name}.py").write_text(TEMPLATE.format(revision=revision), encoding="utf-8")
+    return revision
 
 
 def create(script: Path) -> None:

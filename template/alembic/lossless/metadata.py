@@ -1,18 +1,32 @@
-"""Which tables the models describe.
+"""The models' metadata: where it is found, and what it calls constraints that have no name.
 
 Knows the three shapes that models come in (a declarative `Base`, a bare `metadata`, SQLModel
-classes) and that they may be one module or a package; knows nothing of databases or migrations.
+classes), that they may be one module or a package, and SQLAlchemy's naming conventions
+("Configuring a Naming Convention for a MetaData Collection"): a constraint without a name can be
+added, but not dropped again by a revision. Knows nothing of databases or migrations.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pkgutil import walk_packages
 from types import ModuleType
+from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import MetaData
+from sqlalchemy import Column, Constraint, MetaData, Table
+from sqlalchemy.exc import SQLAlchemyError
+
+# Where a project has no convention of its own.
+DEFAULT_CONVENTION: Mapping[str, str] = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
 
 
 def find_metadata(models: ModuleType) -> MetaData:
@@ -45,3 +59,22 @@ def import_submodules(package: ModuleType) -> None:
     """Import everything below a package; a plain module has nothing below it."""
     for found in walk_packages(getattr(package, "__path__", []), package.__name__ + "."):
         import_module(found.name)
+
+
+def conventional_name(
+    table: str, columns: Iterable[str], constraint: Constraint, convention: Mapping[str, Any]
+) -> str | None:
+    """The name that a naming convention gives to a constraint; None if it gives none.
+
+    Args:
+        table: the table's name.
+        columns: the names of its columns.
+        constraint: without a name, and not yet part of a table.
+        convention: as in `MetaData(naming_convention=...)`.
+    """
+    metadata = MetaData(naming_convention=dict(convention))
+    try:
+        Table(table, metadata, *(Column(name) for name in columns)).append_constraint(constraint)
+    except (SQLAlchemyError, KeyError):
+        return None  # the convention asks for something that this constraint does not have
+    return str(constraint.name) if isinstance(constraint.name, str) else None

@@ -1,10 +1,12 @@
 """What a baseline and the adoption of a database need to know of an engine's own SQL, behind one small interface.
 
-This module knows which engines there are, and nothing of what any of them does.
+This module knows which engines there are, and nothing of what any of them does; and how SQL of any of them becomes a
+literal for SQLAlchemy.
 """
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,9 +15,11 @@ from importlib import import_module
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, ColumnElement, Connection, Engine, TextClause, literal_column, text
 
 ENGINES = {"sqlite": "lossless.sqlite.native:SQLiteNative"}
+# `text()` reads a colon and the word behind it as a parameter ("Using Textual SQL"); SQL from a database has none.
+_PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
 
 
 # What a database declares: for each kind and name the facets by which two of them are compared.
@@ -159,3 +163,19 @@ def differences(
             facets = [facet for facet, value in one[key].items() if value != other[key].get(facet)]
             lines += [f"{label}: {', '.join(facets)}"] if facets else []
     return lines
+
+
+def escape_colons(sql: str) -> str:
+    """Write a backslash before each colon that `text()` would take for the start of a parameter."""
+    return _PARAMETER.sub(r"\\:", sql)
+
+
+def literal(sql: str) -> TextClause | ColumnElement[Any]:
+    """An SQL expression that says exactly `sql`.
+
+    Usually a `text()`; a `literal_column()` for the few strings that `text()` cannot carry.
+    """
+    clause = text(escape_colons(sql))
+    if (":" not in sql and "\\" not in sql) or str(clause) == sql:
+        return clause
+    return literal_column(sql)

@@ -1,6 +1,7 @@
-"""What database servers have in common: a connection over the network that may be refused.
+"""The backend interface for database servers: PostgreSQL, MariaDB and MySQL.
 
-Knows nothing of any one server's SQL; `postgresql.py` and `mariadb.py` add that.
+They have in common a connection over the network that may be refused. What an engine has of its own
+stands in its class; knows nothing of SQLite.
 """
 
 from __future__ import annotations
@@ -39,3 +40,11 @@ class ServerBackend(Backend):
 
     def configure_options(self) -> dict[str, Any]:
         return {}
+
+
+class PostgreSQLBackend(ServerBackend):
+    """PostgreSQL: its DDL is transactional, and Alembic's own implementation knows it well."""
+
+
+class MariaDBBackend(ServerBackend):
+    """MariaDB and MySQL: each DDL statement commits by itself (MariaDB, "SQL statements that cause an implicit commit")."""

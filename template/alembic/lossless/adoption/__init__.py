@@ -5,7 +5,6 @@ project.py      the project's files: what belongs to its owner, what may be repl
 columns.py      a Python type for each column that every stored value fits
 generators.py   sqlacodegen's generators, with corrections
 models.py       models.py: written, formatted, imported
-revision.py     the baseline revision: its two files
 proof.py        is what was written the same as the database?
-report.py       what is told at the end
+report.py       what a person sees: a line for each step, a table at the end
 """

@@ -23,12 +23,11 @@ from alembic.util import CommandError
 from sqlalchemy import URL, MetaData, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from .. import baseline
 from ..backend import backend_for, engine_for
 from ..native import Native, Schema, Source, differences, native_for
-from . import revision
-from .progress import Progress
 from .project import Changes, Project, dotenv, ini_with_version_table
-from .report import Report
+from .report import Progress, Report
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -348,7 +347,7 @@ class Adoption:
     def write_baseline(self, source: Source) -> None:
         with self.progress.phase("Baseline"):
             (self.work / "versions").mkdir()
-            self.revision = revision.write(source, self.native, self.work / "versions")
+            self.revision = baseline.write(source, self.native, self.work / "versions")
             self.progress.result = f"revision {self.revision}, {len(source.objects)} statements"
 
     def prove(self, source: Source, metadata: MetaData) -> None:

@@ -2,8 +2,9 @@
 
 What a database holds, for adoption and autogenerate:
     opening.py       a file, without leaving a trace in it
-    catalogue.py     all that SQLite's own catalogue says; shadow.py, a virtual table's own
-    schema.py, script.py, native.py   its objects as statements, and back
+    catalogue.py     all that SQLite's own catalogue says
+    schema.py        its objects as values that can be compared
+    native.py        its objects as statements: a baseline's script
     types.py, reflection.py, comparison.py   the same for SQLAlchemy and Alembic
 
 What a migration does:
@@ -11,14 +12,14 @@ What a migration does:
     transactions.py  a transaction for each revision, and none that nobody began
     lock.py          one migrator at a time
     foreign_keys.py  off while it runs, checked before each commit
-    impl.py, batch.py, operations.py   Alembic's operations, on `op` and in batch_alter_table
+    impl.py, operations.py   Alembic's operations, on `op` and in batch_alter_table
     change.py        what they make of one table, and the least invasive way to get there
-    edit.py          the way of editing the schema; stored.py says when a default may be edited
+    edit.py          the way of editing the schema, and when a default may be edited
+    alter.py         the ways of SQLite's own ALTER TABLE
     rebuild.py       the way of making the table anew
-    rename.py, drop.py   the ways of SQLite's own ALTER TABLE
-    rows.py          questions to the rows for a constraint; unfit.py, which rows did not fit
-    dependents.py, usage.py   views, triggers and indexes that rely on a table or a column
-    meaning.py       views and triggers that the name of a column would make mean something else
+    rows.py          questions to the rows for a constraint
+    dependents.py    views, triggers and indexes that rely on a table or a column
+    meaning.py       what the name of a column means in an expression, a view or a trigger
     database.py      the database that all of these ask and change
     replica.py       a copy of the schema in memory, to try a change on
     offline.py       the same as a script (--sql), which follows itself on such a copy
@@ -29,6 +30,5 @@ For both:
 How SQL is read:
     tokens.py        cut as SQLite cuts it
     statement.py     CREATE TABLE, to be read and edited without losing a byte
-    constructs.py    what SQLAlchemy's objects are as SQL
-    find.py          which constraint a revision means by a name
+    constructs.py    what SQLAlchemy's objects are as SQL, and which constraint one of them means
 """

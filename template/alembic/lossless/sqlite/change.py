@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 
 from alembic.util import CommandError
 
+from .alter import can_be_dropped, drop_columns, refuse_if_used
 from .database import Database, SchemaObject
 from .dependents import (
     column_in_index,
@@ -28,18 +29,16 @@ from .dependents import (
     refuse_if_indexed_by_content,
     refuse_new_breakage,
 )
-from .drop import can_be_dropped, drop_columns
-from .edit import write_schema
-from .rebuild import column_changes_content, ignoring_checks, rebuild
+from .edit import is_stored_everywhere, write_schema
+from .meaning import meaning_of, mentioned_columns, unknown_name
+from .rebuild import TEMPORARY, column_changes_content, ignoring_checks, rebuild
 from .rows import (
     RowCheck,
     condition_check,
-    meaning,
-    mentioned_columns,
+    explain_unfit,
     never_null,
     null_check,
     parent_check,
-    unknown_name,
     value_check,
 )
 from .statement import (
@@ -54,7 +53,6 @@ from .statement import (
     Unique,
     parse,
 )
-from .stored import is_stored_everywhere
 from .tokens import (
     Kind,
     Token,
@@ -66,8 +64,6 @@ from .tokens import (
     tokenize,
     write_name,
 )
-from .unfit import explain
-from .usage import refuse_if_used
 
 
 class TableChange:
@@ -482,13 +478,13 @@ class TableChange:
         return mentioned_columns(self.new, generated.expression) if generated else frozenset()
 
     def _new_checks(self) -> list[Check]:
-        known = Counter(meaning(self.old, check.expression) for check in self.old.checks)
+        known = Counter(meaning_of(self.old, check.expression) for check in self.old.checks)
         if self.old.rowid_alias != self.new.rowid_alias:
             known.clear()  # the rowid, which a CHECK may name, can be another
         unchanged = self._unchanged_columns()
         found = []
         for check in self.new.checks:
-            meant = meaning(self.new, check.expression)
+            meant = meaning_of(self.new, check.expression)
             same = mentioned_columns(self.new, check.expression) <= unchanged
             if known[meant] and same:
                 known[meant] -= 1
@@ -652,8 +648,9 @@ class TableChange:
                 without_indexes=self.dropped_indexes,
             )
         except sqlite3.IntegrityError as error:
+            reason = str(error).replace(f"{TEMPORARY}{self.old.name}", self.old.name)
             raise CommandError(
-                explain(self.database, self.old, self.new, self.sources, error)
+                explain_unfit(self.database, self.old, self.new, self.sources, reason)
             ) from error
 
     def _keys_may_change(self) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy import ClauseElement, Column, Dialect, ForeignKey, ForeignKeyCon
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.types import TypeEngine
 
-from ..literal import escape
+from ..native import escape_colons
 from .reflection import CatalogueInspector
 from .tokens import fold, significant, tokenize
 from .types import declaration
@@ -65,7 +65,7 @@ class ComparingImpl(SQLiteImpl):
         self, expr: ClauseElement, is_server_default: bool = False, **kw: Any
     ) -> str:
         """Write SQL for `text()`, to which a colon would be the start of a parameter."""
-        return escape(super().render_ddl_sql_expr(expr, is_server_default, **kw))
+        return escape_colons(super().render_ddl_sql_expr(expr, is_server_default, **kw))
 
     def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:
         stored, wanted = (

@@ -15,9 +15,13 @@ from collections.abc import Collection, Iterable, Iterator
 from alembic.util import CommandError, messaging
 
 from .database import Database, SchemaObject
-from .meaning import mentions, refuse_other_meaning_of_new, refuse_other_meaning_without
+from .meaning import (
+    mentioned_columns,
+    mentions,
+    refuse_other_meaning_of_new,
+    refuse_other_meaning_without,
+)
 from .replica import CopiedDatabase, broken_objects, copy_schema
-from .rows import mentioned_columns
 from .statement import CreateTable
 from .tokens import Kind, fold, same_name, significant, tokenize
 

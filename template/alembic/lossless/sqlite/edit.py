@@ -2,15 +2,31 @@
 
 The second procedure of "Making Other Kinds Of Table Schema Changes" (lang_altertable.html, section
 7): for changes that leave the content of the file as it is. Which changes those are is decided
-elsewhere; this module only writes, and makes every connection read the schema again.
+elsewhere, save for one: whether every row holds its own value of a column, or may read it from the
+column's default.
+
+`ALTER TABLE ADD COLUMN` writes no row: rows that are older than the column have no value of it, and
+SQLite reads the default from the schema instead ("Record Format" in the documentation of the file
+format: missing values). To write another default into the schema would change all of those rows.
+So a default is edited only where it is certain that no row depends on it.
+
+Certain, because `ALTER TABLE ADD COLUMN` cannot have made the column, or one behind it:
+  - NOT NULL without a default, in a key, UNIQUE, or STORED, which it refuses;
+  - the first column: where all before it have been dropped, one of them had rows to be rewritten;
+  - before one that stands on a line of its own: an added column is written behind ", ", and only the
+    first of them can come to stand elsewhere, in the place of a VIRTUAL column that was dropped;
+  - the schema has never been changed except by adding whole objects to it.
+Otherwise the rows are asked, which takes one scan.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
 from .database import Database
-from .tokens import quote_string
+from .statement import Column, CreateTable
+from .tokens import fold, quote_name, quote_string
 
 
 def write_schema(database: Database, statements: Mapping[tuple[str, str], str]) -> None:
@@ -28,3 +44,68 @@ def write_schema(database: Database, statements: Mapping[tuple[str, str], str]) 
         )
     database.touch_schema()
     database.run("PRAGMA writable_schema = RESET")
+
+
+def is_stored_everywhere(database: Database, table: CreateTable, name: str) -> bool:
+    """Whether no row of a table reads a column from its default.
+
+    Args:
+        database: one that can edit its schema, in a savepoint.
+        table: the table as it is now.
+        name: the column.
+    """
+    if not database.has_rows(table.name):
+        return True
+    place = [fold(column.name) for column in table.columns].index(fold(name))
+    if any(_cannot_have_been_added(table, column) for column in table.columns[place:]):
+        return True
+    if any(_is_written_apart(table, column) for column in table.columns[place + 1 :]):
+        return True
+    if not database.live:
+        return False
+    return _only_ever_grown(database) or not _some_row_reads_default(database, table, name)
+
+
+def _cannot_have_been_added(table: CreateTable, column: Column) -> bool:
+    """Whether a column's definition shows that it is as old as its table."""
+    if column.generated is not None:
+        return column.generated.stored
+    keyed = {
+        fold(member)
+        for key in (table.primary_key, *table.uniques)
+        if key is not None
+        for member in key.columns
+    }
+    if fold(column.name) in keyed:
+        return True
+    if column.not_null is not None and column.default is None:
+        return True
+    return column is table.columns[0]
+
+
+def _is_written_apart(table: CreateTable, column: Column) -> bool:
+    """Whether something else than one space is between a column and the comma before it."""
+    comma = max(comma for comma in table.commas if comma < column.start)
+    return table.sql[comma + 1 : column.start] != " "
+
+
+def _only_ever_grown(database: Database) -> bool:
+    """Whether each change that the schema cookie counts was one CREATE that is still there."""
+    objects = database.objects()
+    if any((found.sql or "")[:14].upper() == "CREATE VIRTUAL" for found in objects):
+        return False
+    made = sum(not fold(found.name).startswith("sqlite_") for found in objects)
+    cookie = database.query(f"PRAGMA {quote_name(database.schema)}.schema_version")[0][0]
+    return bool(cookie <= made)
+
+
+def _some_row_reads_default(database: Database, table: CreateTable, name: str) -> bool:
+    """Give the column an unmistakable default for a moment, and look for rows that show it."""
+    mark = f"x'{secrets.token_hex(16)}'"
+    write_schema(database, {("table", table.name): table.with_default(name, mark).sql})
+    found = database.query(
+        f"SELECT 1 FROM {database.qualified(table.name)} NOT INDEXED "
+        f"WHERE +{quote_name(name)} IS {mark} LIMIT 1"
+    )
+    write_schema(database, {("table", table.name): table.sql})
+    return bool(found)

@@ -3,30 +3,38 @@
 Defining a class with `__dialect__ = "sqlite"` is how Alembic learns of an implementation; importing
 this module is enough. It takes Alembic's calls and hands each on to the module that knows the
 subject; every operation works inside of `batch_alter_table` and directly on `op`.
+
+A block of `batch_alter_table` is handed over as a whole: Alembic decides between ALTER statements
+and its own copy of the table before an implementation sees the operations, and for
+recreate="always" it never asks. So batch_alter_table is registered anew, through Alembic's own means
+to do so (`Operations.register_operation`). For every other engine it does what it always did.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from alembic import context
+from alembic.operations import BatchOperations, MigrateOperation, Operations
+from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError, messaging
 from sqlalchemy import Column, Constraint, Index, MetaData, Table
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from . import batch
+from .alter import rename_table
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase
 from .dependents import warning_of_users
 from .offline import Script, for_the_shell
 from .operations import BatchOptions, Operation, TableOperations
-from .rename import rename_table
+from .rows import find_duplicates
 from .tokens import fold
 from .transactions import transactions_of
-from .unfit import find_duplicates
+
+_alembics_own = Operations.batch_alter_table
 
 
 class LosslessSQLiteImpl(ComparingImpl):
@@ -300,4 +308,67 @@ def explained(error: DBAPIError, message: str) -> ExplainedError:
     return found
 
 
-batch.install(LosslessSQLiteImpl)
+# --- batch_alter_table ------------------------------------------------------------------------
+
+
+class LosslessBatch(BatchOperationsImpl):
+    """Collects the operations of one block and hands them over when it ends."""
+
+    def add_column(self, *arguments: Any, **options: Any) -> None:
+        """Also with insert_before and insert_after, whatever `recreate` says."""
+        self.batch.append(("add_column", arguments, options))
+
+    def drop_constraint(self, const: Any, **options: Any) -> None:
+        self.batch.append(("drop_constraint", (const,), options))
+
+    def add_constraint(self, const: Any, **options: Any) -> None:
+        self.batch.append(("add_constraint", (const,), options))
+
+    def flush(self) -> None:
+        """Run the operations."""
+        options = BatchOptions(
+            recreate=self.recreate,
+            partial_reordering=self.partial_reordering or (),
+            copy_from=self.copy_from,
+            table_args=self.table_args or (),
+            table_kwargs=self.table_kwargs,
+            reflect_args=self.reflect_args or (),
+            naming_convention=self.naming_convention,
+        )
+        implementation: Any = self.impl
+        implementation.run_operations(self.table_name, self.batch, self.schema, options)
+
+
+@contextmanager
+def _lossless_block(
+    operations: Operations, table_name: str, schema: str | None, options: Mapping[str, Any]
+) -> Iterator[BatchOperations]:
+    collected: Any = LosslessBatch(  # type: ignore[no-untyped-call]
+        operations,
+        table_name,
+        schema,
+        options.get("recreate", "auto"),
+        options.get("copy_from"),
+        options.get("table_args", ()),
+        options.get("table_kwargs", {}),
+        options.get("reflect_args", ()),
+        options.get("reflect_kwargs", {}),
+        options.get("naming_convention"),
+        options.get("partial_reordering"),
+    )
+    yield BatchOperations(operations.migration_context, impl=collected)
+    collected.flush()
+
+
+@Operations.register_operation("batch_alter_table")
+class BatchAlterTable(MigrateOperation):
+    """Stands for the block in Alembic's table of operations."""
+
+    @classmethod
+    def batch_alter_table(
+        cls, operations: Operations, table_name: str, schema: str | None = None, **options: Any
+    ) -> AbstractContextManager[BatchOperations]:
+        """As Alembic documents it, with `LosslessBatch` on SQLite."""
+        if not isinstance(operations.impl, LosslessSQLiteImpl):
+            return _alembics_own(operations, table_name, schema, **options)
+        return _lossless_block(operations, table_name, schema, options)

@@ -1,4 +1,4 @@
-"""Views and triggers to which the name of a column gives another meaning.
+"""What a name means: in an expression of a table, and in views and triggers when a column is called so.
 
 SQLite takes a name for the nearest thing that is called so: "name" is a string until there is such
 a column, a name in a subquery is the outer table's until the inner one has it, `rowid` is the row's
@@ -20,7 +20,8 @@ from alembic.util import CommandError
 
 from .database import Database, SchemaObject
 from .replica import CopiedDatabase, copy_schema, run_on_copy, statements_of
-from .tokens import quote_name, same_name, significant, tokenize
+from .statement import ROWID_NAMES, CreateTable
+from .tokens import Kind, Token, fold, quote_name, same_name, significant, tokenize
 
 # Instructions whose fourth operand is the text of a statement or of a message.
 _TELLING = ("Init", "Trace", "Explain", "Halt", "HaltIfNull")
@@ -189,3 +190,56 @@ def _meant(instruction: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return [label for label, found in before.items() if after.get(label, found) != found]
+
+
+# --- In an expression of a table --------------------------------------------------------------
+
+
+def mentioned_columns(table: CreateTable, expression: str) -> frozenset[str]:
+    """The table's columns that an expression names (folded).
+
+    A word before "(" is a function; a name in double quotes counts if there is such a column.
+    """
+    tokens = significant(tokenize(expression))
+    found = set()
+    for place, token in enumerate(tokens):
+        follows = tokens[place + 1].text if place + 1 < len(tokens) else ""
+        if token.kind is Kind.WORD and follows == "(":
+            continue
+        if token.kind in (Kind.WORD, Kind.QUOTED) and table.find_column(token.name):
+            found.add(fold(token.name))
+    return frozenset(found)
+
+
+def unknown_name(table: CreateTable, expression: str) -> str | None:
+    """A name in double quotes where a column's must stand, that no column has; None without one."""
+    tokens = significant(tokenize(expression))
+    for place, token in enumerate(tokens):
+        follows = tokens[place + 1].text if place + 1 < len(tokens) else ""
+        before = tokens[place - 1].word if place else ""
+        if follows in ("(", ".") or before in ("COLLATE", "AS"):
+            continue  # a function, a table, a collation, a type
+        if fold(token.name) in ROWID_NAMES:
+            continue
+        if _in_double_quotes(token) and table.find_column(token.name) is None:
+            return token.name
+    return None
+
+
+def meaning_of(table: CreateTable, expression: str) -> tuple[tuple[str, str], ...]:
+    """An expression in a form that is equal where the same is meant.
+
+    A name in double quotes is a string if the table has no such column.
+    """
+    found = []
+    for token in significant(tokenize(expression)):
+        unknown = _in_double_quotes(token) and table.find_column(token.name) is None
+        if token.kind is Kind.STRING or unknown:
+            found.append(("string", token.name))
+        else:
+            found.append(("name" if token.can_be_name else "other", fold(token.name)))
+    return tuple(found)
+
+
+def _in_double_quotes(token: Token) -> bool:
+    return token.kind is Kind.QUOTED and token.text[0] == '"'

@@ -1,4 +1,7 @@
-"""SQLite's own SQL, for baselines and adoption."""
+"""SQLite's own SQL, for baselines and adoption: what a database holds, and a baseline's script of it.
+
+Puts together what the modules on catalogue, schema and stand-ins know; knows nothing of models.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,9 +23,9 @@ from .catalogue import Catalogue, read_catalogue
 from .opening import check_file, database_path, explain, read_only
 from .reflection import CatalogueInspector, foreign_key_target, is_version_table
 from .schema import describe
-from .script import join_script, split_script, undo
 from .standins import execute_with_standins, missing_things
-from .tokens import fold, quote_name
+from .tokens import Kind, created_name, fold, quote_name, significant, tokenize
+from .tokens import split_script as split
 
 
 class SQLiteNative(Native):
@@ -230,3 +234,60 @@ def dangling_keys(catalogue: Catalogue) -> list[str]:
         for key in table.statement.foreign_keys
         if foreign_key_target(key, catalogue) is None
     ]
+
+
+HEAD = """\
+-- What the database held when it was adopted: its own statements, in an order in which they can run.
+-- The revision beside this file runs them. They are history: later changes belong in later revisions.
+"""
+
+
+def join_script(objects: list[NativeObject]) -> str:
+    """One statement after the other, each under a heading."""
+    return "".join(
+        [
+            HEAD,
+            *(
+                f"\n-- {found.kind} {heading(found.name)}\n{terminated(found.sql)}\n"
+                for found in objects
+            ),
+        ]
+    )
+
+
+@lru_cache(maxsize=1)  # a script that is run in a proof is undone right afterwards
+def split_script(script: str) -> tuple[str, ...]:
+    """The statements, without headings."""
+    return tuple(without_heading(statement) for statement in split(script))
+
+
+def heading(name: str) -> str:
+    """A name on one line."""
+    return "".join(character if character.isprintable() else " " for character in name)
+
+
+def terminated(sql: str) -> str:
+    """A statement with its semicolon, which must not fall into a comment."""
+    if "--" not in sql and "/*" not in sql:
+        return f"{sql};"
+    last = tokenize(sql)[-1]
+    if last.kind is Kind.COMMENT and last.text.startswith("--"):
+        return f"{sql}\n;"
+    if last.kind is Kind.COMMENT and not last.text.endswith("*/"):
+        return f"{sql}*/;"
+    return f"{sql};"
+
+
+def without_heading(statement: str) -> str:
+    return statement[significant(tokenize(statement))[0].start :]
+
+
+def undo(statement: str) -> list[str]:
+    """What removes an object again. Indexes and triggers go with their tables and views."""
+    tokens = significant(tokenize(statement))
+    words = {token.word for token in tokens[:3]}
+    if tokens[0].word == "PRAGMA":
+        return [f"PRAGMA {tokens[1].text} = 0"]
+    if words & {"INDEX", "TRIGGER"}:
+        return []
+    return [f"DROP {'VIEW' if 'VIEW' in words else 'TABLE'} {quote_name(created_name(statement))}"]

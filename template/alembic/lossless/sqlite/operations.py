@@ -28,19 +28,21 @@ from sqlalchemy.sql.type_api import TypeEngine
 from sqlalchemy.types import to_instance
 
 from . import statement
+from .alter import rename_column, rename_table
 from .change import TableChange
 from .constructs import (
+    DROPPABLE,
     attached_constraint,
     column_definition,
     constraint_definition,
     declared_type,
     default_expression,
+    find_constraint,
+    find_content,
     generated_clause,
     with_column_called,
 )
 from .database import Database
-from .find import DROPPABLE, find_constraint, find_content
-from .rename import rename_column, rename_table
 from .tokens import fold, same_name
 
 if TYPE_CHECKING:

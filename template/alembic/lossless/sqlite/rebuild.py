@@ -20,6 +20,7 @@ from .edit import write_schema
 from .rows import rowid_name
 from .statement import Check, Column, CreateTable, Generated, Span
 from .tokens import Kind, fold, quote_name, quote_string, same_name, significant, tokenize
+from .types import affinity
 
 TEMPORARY = "_lossless_new_"  # what the new table is called before it takes the old one's name
 
@@ -285,17 +286,3 @@ def column_changes_content(old: Column, new: Column) -> bool:
 def _generation(column: Column) -> tuple[str, bool] | None:
     made = column.generated
     return (made.expression, made.stored) if made else None
-
-
-def affinity(declared: str) -> str:
-    """A type's affinity ("Determination Of Column Affinity", datatype3.html, section 3.1)."""
-    text = fold(declared)
-    if "int" in text:
-        return "integer"
-    if any(part in text for part in ("char", "clob", "text")):
-        return "text"
-    if "blob" in text or not text:
-        return "blob"
-    if any(part in text for part in ("real", "floa", "doub")):
-        return "real"
-    return "numeric"

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Inspector
 from sqlalchemy.engine.reflection import ObjectKind, ObjectScope
 from sqlalchemy.schema import DefaultClause
 
-from ..literal import literal
+from ..native import literal
 from .catalogue import Catalogue, Column, Index, Table, read_catalogue
 from .statement import ForeignKey
 from .tokens import Token, fold, significant, tokenize

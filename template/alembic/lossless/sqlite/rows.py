@@ -1,20 +1,24 @@
 """Questions to the rows for a constraint: whether they have what it asks of them.
 
 Each `RowCheck` is a query that finds the rows a new constraint would not allow; what it found is
-shown by key. Knows SQL of one table, and its columns in an expression; knows nothing of when it is
-asked, nor of how the constraint is added.
+shown by key. What types and collations make of values is asked by letting SQLite store them in a
+temporary table. Knows SQL of one table; knows nothing of when it is asked, nor of how the
+constraint is added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from .database import Database
-from .statement import Check, CreateTable, ForeignKey
-from .tokens import Kind, Token, fold, quote_name, significant, tokenize
+from .statement import ROWID_NAMES, Check, Column, CreateTable, ForeignKey, Key
+from .tokens import fold, quote_name
+from .types import affinity
 
-_ROWIDS = ("rowid", "_rowid_", "oid")
+_VALUES = "temp.lossless_values"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def rowid_name(table: CreateTable) -> str | None:
     """A name under which the rowid can be reached; None if columns have taken all three."""
     if table.without_rowid:
         return None
-    return next((name for name in _ROWIDS if table.find_column(name) is None), None)
+    return next((name for name in ROWID_NAMES if table.find_column(name) is None), None)
 
 
 def null_check(table: CreateTable, column: str) -> RowCheck:
@@ -123,51 +127,121 @@ def parent_check(
     )
 
 
-def mentioned_columns(table: CreateTable, expression: str) -> frozenset[str]:
-    """The table's columns that an expression names (folded).
+# --- Which rows did not fit into a table that was built anew ----------------------------------
 
-    A word before "(" is a function; a name in double quotes counts if there is such a column.
+
+def explain_unfit(
+    database: Database,
+    old: CreateTable,
+    new: CreateTable,
+    sources: Collection[str],
+    reason: str,
+) -> str:
+    """Say which rows do not fit: when a rebuild has failed, and of the rows as they were.
+
+    Args:
+        database: where the table is, still as it was.
+        old: the table as it is.
+        new: the table as it was asked for.
+        sources: the columns (folded) of the new table that get values of the old one.
+        reason: what SQLite said.
     """
-    tokens = significant(tokenize(expression))
-    found = set()
-    for place, token in enumerate(tokens):
-        follows = tokens[place + 1].text if place + 1 < len(tokens) else ""
-        if token.kind is Kind.WORD and follows == "(":
+    problem = f"The rows of table {old.name} do not fit what is asked of it: {reason}"
+    with suppress(sqlite3.Error):  # a collation may be the application's own
+        found = _told_duplicates if "UNIQUE" in reason else _told_types
+        return problem + found(database, old, new, sources)
+    return problem
+
+
+def _told_duplicates(
+    database: Database, old: CreateTable, new: CreateTable, sources: Collection[str]
+) -> str:
+    for key in (new.primary_key, *new.uniques):
+        if key is None or any(fold(name) not in sources for name in key.columns):
             continue
-        if token.kind in (Kind.WORD, Kind.QUOTED) and table.find_column(token.name):
-            found.add(fold(token.name))
-    return frozenset(found)
+        rows = _future_duplicates(database, old, new, key)
+        if rows:
+            return f". More than one row has {', '.join(key.columns)} = {rows}"
+    return ""
 
 
-def unknown_name(table: CreateTable, expression: str) -> str | None:
-    """A name in double quotes where a column's must stand, that no column has; None without one."""
-    tokens = significant(tokenize(expression))
-    for place, token in enumerate(tokens):
-        follows = tokens[place + 1].text if place + 1 < len(tokens) else ""
-        before = tokens[place - 1].word if place else ""
-        if follows in ("(", ".") or before in ("COLLATE", "AS"):
-            continue  # a function, a table, a collation, a type
-        if fold(token.name) in _ROWIDS:
+def _told_types(
+    database: Database, old: CreateTable, new: CreateTable, sources: Collection[str]
+) -> str:
+    for column in new.columns:
+        typed = new.strict or column.name == new.rowid_alias
+        if not typed or fold(column.name) not in sources:
             continue
-        if _in_double_quotes(token) and table.find_column(token.name) is None:
-            return token.name
-    return None
+        rows = _of_other_type(database, old, new, column)
+        if rows:
+            return f". Column {column.name} is no {column.declared_type} in the rows: {rows}"
+    return ""
 
 
-def meaning(table: CreateTable, expression: str) -> tuple[tuple[str, str], ...]:
-    """An expression in a form that is equal where the same is meant.
+def find_duplicates(database: Database, table: str, columns: Sequence[str]) -> str:
+    """Values that more than one row has in these columns; the first five, or an empty text.
 
-    A name in double quotes is a string if the table has no such column.
+    Args:
+        database: where the table is.
+        table: its name as SQL, with its schema's.
+        columns: the columns' names.
     """
-    found = []
-    for token in significant(tokenize(expression)):
-        unknown = _in_double_quotes(token) and table.find_column(token.name) is None
-        if token.kind is Kind.STRING or unknown:
-            found.append(("string", token.name))
-        else:
-            found.append(("name" if token.can_be_name else "other", fold(token.name)))
-    return tuple(found)
+    names = ", ".join(quote_name(name) for name in columns)
+    present = " AND ".join(f"{quote_name(name)} IS NOT NULL" for name in columns)
+    return database.find_keys(
+        f"SELECT {names} FROM {table} WHERE {present} GROUP BY {names} HAVING count(*) > 1"
+    )
 
 
-def _in_double_quotes(token: Token) -> bool:
-    return token.kind is Kind.QUOTED and token.text[0] == '"'
+def _future_duplicates(database: Database, old: CreateTable, new: CreateTable, key: Key) -> str:
+    """What more than one row will have in a key, by the key's types and collations."""
+    columns = [new.column(part.name) for part in key.parts]
+    collations = [
+        part.collation or column.collation for part, column in zip(key.parts, columns, strict=True)
+    ]
+    with _values(database, old, new, columns, collations) as names:
+        return find_duplicates(database, _VALUES, names)
+
+
+def _of_other_type(database: Database, old: CreateTable, new: CreateTable, column: Column) -> str:
+    """Keys of rows whose value cannot become the column's type; the first five, or an empty text."""
+    kinds = {"integer": "integer", "real": "real", "text": "text", "blob": "blob"}
+    kind = kinds.get(affinity(column.declared_type))
+    if kind is None:
+        return ""
+    marks = ", ".join(f"k{number}" for number in range(len(key_columns(old))))
+    with _values(database, old, new, [column], [None]) as (value,):
+        return database.find_keys(
+            f"SELECT {marks} FROM {_VALUES} WHERE typeof({value}) NOT IN ('{kind}', 'null')"
+        )
+
+
+@contextmanager
+def _values(
+    database: Database,
+    old: CreateTable,
+    new: CreateTable,
+    columns: Sequence[Column],
+    collations: Sequence[str | None],
+) -> Iterator[list[str]]:
+    """The rows' keys and the columns' values as they will be, in a table of their own.
+
+    Yields the names under which the values are found there.
+    """
+    marks = [f"k{number}" for number in range(len(key_columns(old)))]
+    names = [f"v{number}" for number in range(len(columns))]
+    declared = [
+        f"{name} {'' if new.strict and fold(column.declared_type) == 'any' else column.declared_type}"
+        + (f" COLLATE {quote_name(collation)}" if collation else "")
+        for name, column, collation in zip(names, columns, collations, strict=True)
+    ]
+    values = ", ".join(quote_name(column.name) for column in columns)
+    database.run(f"CREATE TEMP TABLE lossless_values ({', '.join([*marks, *declared])})")
+    try:
+        database.run(
+            f"INSERT INTO {_VALUES} SELECT {key_of(old)}, {values} "
+            f"FROM {database.qualified(old.name)}"
+        )
+        yield names
+    finally:
+        database.run(f"DROP TABLE {_VALUES}")

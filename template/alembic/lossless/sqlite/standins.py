@@ -16,8 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .catalogue import Catalogue
 from .replica import event_of
-from .script import created_name
-from .tokens import fold, quote_name, significant, tokenize
+from .tokens import created_name, fold, quote_name, significant, tokenize
 
 MISSING = re.compile(
     r"(?:error in (?:view|trigger|index|table) .*?: )?"

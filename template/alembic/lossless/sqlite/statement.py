@@ -27,6 +27,9 @@ from .tokens import (
     write_name,
 )
 
+# The rowid's own names, where no column is called so ("ROWIDs and the INTEGER PRIMARY KEY").
+ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
 
 class NotACreateTable(ValueError):
     """The text is not a CREATE TABLE statement with a list of columns."""

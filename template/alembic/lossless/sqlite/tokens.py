@@ -248,3 +248,19 @@ RESERVED = frozenset(
     SELECT SET TABLE THEN TO TRANSACTION UNION UNIQUE UPDATE USING VALUES WHEN WHERE
     """.split()  # noqa: SIM905 - a list of this length reads better as text
 )
+
+
+def created_name(statement: str) -> str:
+    """The name in a CREATE statement."""
+    tokens = significant(tokenize(statement))
+    at = (
+        next(
+            at
+            for at, token in enumerate(tokens)
+            if token.word in ("TABLE", "VIEW", "INDEX", "TRIGGER")
+        )
+        + 1
+    )
+    if [token.word for token in tokens[at : at + 3]] == ["IF", "NOT", "EXISTS"]:
+        at += 3
+    return tokens[at + 2 if tokens[at + 1].text == "." else at].name

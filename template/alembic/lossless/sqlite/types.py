@@ -1,7 +1,8 @@
 """Column types as SQLite declares them, for SQLAlchemy.
 
 SQLite keeps whatever text stands behind a column's name ("Datatypes In SQLite", section 3); SQLAlchemy has a class for
-some of these texts. Knows which, and how the others are carried along; knows nothing of tables.
+some of these texts. Knows which, how the others are carried along, and what SQLite itself reads from such a text: the
+affinity. Knows nothing of tables.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from sqlalchemy import types
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-from .tokens import quote_name
+from .tokens import fold, quote_name
 
 Make = Callable[..., TypeEngine[Any]]
 
@@ -95,3 +96,17 @@ def reflected_type(declared: str, collation: str | None = None) -> TypeEngine[An
 def declaration(type_: TypeEngine[Any], dialect: Dialect) -> str:
     """The text with which a type would be declared, fit for comparison: letter case and white space do not count."""
     return re.sub(r"\s+", "", type_.compile(dialect)).upper()
+
+
+def affinity(declared: str) -> str:
+    """A type's affinity ("Determination Of Column Affinity", datatype3.html, section 3.1)."""
+    text = fold(declared)
+    if "int" in text:
+        return "integer"
+    if any(part in text for part in ("char", "clob", "text")):
+        return "text"
+    if "blob" in text or not text:
+        return "blob"
+    if any(part in text for part in ("real", "floa", "doub")):
+        return "real"
+    return "numeric"
