@@ -119,13 +119,14 @@ def test_an_adopting_project_may_be_copied_again(template: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("option", [(), ("--data", "license=MIT")])
-def test_a_destination_that_is_a_file_is_named(
-    template: Path, tmp_path: Path, option: tuple[str, ...]
+@pytest.mark.parametrize("destination", ["shop [1]", "shop [1]/below/project"])
+def test_a_file_where_the_destination_should_be_is_named(
+    template: Path, tmp_path: Path, destination: str, option: tuple[str, ...]
 ) -> None:
     (tmp_path / "shop [1]").write_text("mine")
     output = rendering.python(
         "copier", "copy", "--quiet", "--defaults", "--skip-tasks", *option,
-        str(template), "shop [1]", cwd=tmp_path, status=1,
+        str(template), destination, cwd=tmp_path, status=1,
     )  # fmt: skip
     assert "shop [1] is a file" in output
     assert "Traceback" not in output
