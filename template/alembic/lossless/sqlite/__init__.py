@@ -13,7 +13,8 @@ What a migration does:
     lock.py          one migrator at a time
     foreign_keys.py  off while it runs, checked before each commit
     impl.py, operations.py   Alembic's operations, on `op` and in batch_alter_table
-    change.py        what they make of one table, and the least invasive way to get there
+    change.py        what they make of one table
+    transition.py    the least invasive way to get there
     edit.py          the way of editing the schema, and when a default may be edited
     alter.py         the ways of SQLite's own ALTER TABLE
     rebuild.py       the way of making the table anew
