@@ -76,6 +76,11 @@ def batch(work: Callable[[Any], Any]) -> Callable[[Operations], None]:
     return run
 
 
+def add_column_and_widen_type(operations: Any) -> None:
+    operations.add_column(sa.Column("extra", sa.String(10)))
+    operations.alter_column("name", type_=sa.String(80))
+
+
 # Name, what is promised of it, the operation.
 OPERATIONS: list[tuple[str, str, Callable[[Operations], Any]]] = [
     ("rename column", "flat", batch(lambda b: b.alter_column("note", new_column_name="remark"))),
@@ -83,12 +88,13 @@ OPERATIONS: list[tuple[str, str, Callable[[Operations], Any]]] = [
     ("change default", "flat", batch(lambda b: b.alter_column("price", server_default="2"))),
     ("drop NOT NULL", "flat", batch(lambda b: b.alter_column("name", nullable=True))),
     ("drop CHECK", "flat", batch(lambda b: b.drop_constraint("ck_price", type_="check"))),
-    # Alembic's batch mode would not copy for this one alone; it does with anything beside it.
+    # For this one alone Alembic's batch mode does not copy; it does with anything beside it.
     (
         "add nullable column",
         "flat",
         batch(lambda b: b.add_column(sa.Column("extra", sa.String(10)))),
     ),
+    ("the same, widen type", "flat", batch(add_column_and_widen_type)),
     ("add NOT NULL", "scan", batch(lambda b: b.alter_column("note", nullable=False))),
     ("add CHECK", "scan", batch(lambda b: b.create_check_constraint("ck", "price < 5000"))),
     (
