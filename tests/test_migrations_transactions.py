@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,17 @@ ROLLING_BACK = FAMILY + "CREATE TABLE x (n UNIQUE ON CONFLICT ROLLBACK); INSERT 
         "op.get_bind().rollback()",
         "try: op.execute('INSERT INTO x VALUES (1)')\nexcept sa.exc.IntegrityError: pass",
         "op.get_bind().connection.rollback()",
+        "op.get_bind().connection.commit()",
+        "op.get_bind().connection.executescript('INSERT INTO p VALUES (3)')",
+        "op.get_bind().connection.cursor().execute('COMMIT')",
+        "op.get_bind().connection.cursor().execute('END TRANSACTION')",
+        "with op.get_bind().connection.driver_connection: pass",
+        "op.get_bind().connection.driver_connection.isolation_level = None\n"
+        "op.get_bind().connection.commit()",
+        "try: op.get_bind().connection.commit()\nexcept Exception: pass",
+        "try: op.get_bind().connection.rollback()\nexcept Exception: pass\nraise ValueError",
+        "try: op.execute('INSERT INTO x VALUES (1)')\nexcept sa.exc.IntegrityError: pass\n"
+        "op.get_bind().connection.cursor().execute('BEGIN')",
     ],
 )
 @pytest.mark.parametrize("after", ["", "op.execute('INSERT INTO p VALUES (3)')"])
@@ -122,9 +133,7 @@ def test_what_sqlalchemy_would_not_roll_back_is_rolled_back(tmp_path: Path, afte
 @pytest.mark.parametrize(
     "ending",
     [
-        "op.get_bind().connection.commit()",
-        "op.get_bind().connection.commit()\nop.get_bind().rollback()",
-        "op.get_bind().connection.executescript('INSERT INTO p VALUES (3)')",
+        "op.get_bind().connection.set_authorizer(lambda *_: 0)\nop.get_bind().connection.commit()",
         "op.get_bind().get_transaction().commit()",
     ],
 )
@@ -166,6 +175,40 @@ def test_a_revision_may_use_savepoints_and_sessions_and_autocommit_blocks(tmp_pa
     environment.upgrade()
     assert environment.query("SELECT id FROM p") == [(1,), (2,), (3,), (4,), (5,)]
     assert environment.heads() == ["r003"]
+
+
+def test_a_commit_that_the_driver_has_prepared_already_is_prevented(tmp_path: Path) -> None:
+    environment = environment_with(
+        tmp_path,
+        FAMILY,
+        """
+        with op.get_context().autocommit_block():
+            for statement in ("BEGIN", "COMMIT"):
+                op.execute(statement)
+        op.execute("INSERT INTO p VALUES (2)")
+        op.get_bind().connection.cursor().execute("COMMIT")
+        """,
+    )
+    with pytest.raises(CommandError, match="is undone"):
+        environment.upgrade()
+    assert environment.query("SELECT id FROM p") == [(1,)]
+
+
+@pytest.mark.parametrize("ending", ["", "op.get_bind().connection.commit()"])
+def test_the_driver_may_commit_again_after_the_migrations(tmp_path: Path, ending: str) -> None:
+    environment = environment_with(
+        tmp_path, FAMILY, f"op.execute('INSERT INTO p VALUES (2)')\n{ending}"
+    )
+    with engine_for(environment) as engine, engine.connect() as connection:
+        with pytest.raises(CommandError) if ending else nullcontext():
+            environment.upgrade(connection=connection)
+        driver = connection.connection
+        for number, end in ((3, "COMMIT"), (4, "ROLLBACK")):
+            driver.cursor().execute(f"INSERT INTO p VALUES ({number})")
+            driver.cursor().execute(end)
+        driver.executescript("BEGIN; INSERT INTO p VALUES (5); COMMIT")
+    inserted = [] if ending else [(2,)]
+    assert environment.query("SELECT id FROM p") == [(1,), *inserted, (3,), (5,)]
 
 
 def test_a_long_comment_hides_no_statement_from_the_foreign_key_check(tmp_path: Path) -> None:

@@ -73,6 +73,9 @@ def governed(connection: Connection, lock_timeout: float) -> Iterator[Connection
     """A connection whose transactions are ours, until the end of the block.
 
     One that is in a transaction already keeps it: whoever began it commits it.
+
+    Raises:
+        CommandError: a revision tried to end its transaction through the driver.
     """
     driver = driver_connection(connection)
     begun = driver.in_transaction and not begins_by_itself(driver)
@@ -85,6 +88,10 @@ def governed(connection: Connection, lock_timeout: float) -> Iterator[Connection
         yield connection
         if connection.in_transaction():
             connection.commit()  # what a command did outside of any revision: `alembic ensure_version`
+    except Exception as error:  # the driver says no more than "not authorized"
+        if transactions.refused and not isinstance(error, CommandError):
+            raise CommandError(transactions.refused) from error
+        raise
     finally:
         transactions.detach()
 

@@ -12,13 +12,14 @@ compared under the lock before each revision; when they have moved, `HeadsMoved`
 whoever runs the migrations runs what is left.
 
 A revision that ends its transaction itself would leave a part of it in the file, or lose a part
-without anybody's notice. It is stopped before that where it can be seen coming; where the driver was
-told to behind SQLAlchemy's back, or SQLite rolled back by itself, it is stopped at its next statement.
+without anybody's notice. It is stopped before that, also where it tells the driver to behind
+SQLAlchemy's back; where SQLite rolled back by itself, it is stopped at its next statement.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,8 +41,8 @@ _INSTEAD = (
     "`with op.get_context().autocommit_block():` for what cannot be in a transaction"
 )
 PREVENTED = (
-    "The revision was about to end its own transaction (by COMMIT, ROLLBACK or commit()). "
-    f"Everything it did is undone. {_INSTEAD}"
+    "The revision was about to end its own transaction (by COMMIT, ROLLBACK, commit(), rollback() "
+    f"or executescript()). Everything it did is undone. {_INSTEAD}"
 )
 UNDONE = (
     "The transaction of the revision was rolled back before the revision ended (by rollback(), "
@@ -49,7 +50,7 @@ UNDONE = (
     f"{_INSTEAD}"
 )
 COMMITTED = (
-    "The revision committed its own transaction (by commit() or executescript() of the driver). "
+    "The revision committed its own transaction (as get_transaction().commit() does). "
     "What it did up to there REMAINS in the database, whose version is still the one before: undo "
     f"it by hand, or restore a backup, before you run the revision again. {_INSTEAD}"
 )
@@ -57,6 +58,46 @@ COMMITTED = (
 
 class HeadsMoved(CommandError):
     """Another process has migrated the database between two revisions of this run."""
+
+
+class Guard:
+    """Keeps a transaction from being ended by others, from `keep` to `release`.
+
+    SQLite asks an authorizer about each statement that it prepares ("Compile-Time Authorization
+    Callbacks"); to set one makes it prepare those anew that the driver has in its cache.
+    """
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self._driver = driver
+        self._kept = False
+        self.refused = ""  # what to say of an attempt to end the transaction
+
+    def keep(self) -> None:
+        """A transaction was begun, which may not be ended."""
+        self._kept, self.refused = True, ""
+        self._driver.set_authorizer(self._judge)
+
+    def release(self) -> None:
+        """The transaction may be ended."""
+        if self._kept:
+            self._kept = False
+            self._driver.set_authorizer(None if sys.version_info >= (3, 11) else _allow_all)
+
+    def _judge(self, action: int, what: str | None, *_: str | None) -> int:
+        if action != sqlite3.SQLITE_TRANSACTION:
+            return sqlite3.SQLITE_OK
+        if not self._driver.in_transaction:  # SQLite rolled back, and nobody has noticed
+            self.refused = UNDONE
+        elif what == "BEGIN":
+            return sqlite3.SQLITE_OK  # SQLite itself refuses a second one, and says it better
+        else:
+            self.refused = PREVENTED
+        return sqlite3.SQLITE_DENY
+
+
+def _allow_all(*_: object) -> int:
+    """No authorizer, for Python 3.10, which cannot take one away."""
+    return sqlite3.SQLITE_OK
 
 
 class MigrationTransactions:
@@ -68,6 +109,7 @@ class MigrationTransactions:
         self.driver = driver_connection(connection)
         self.version_table = "alembic_version"
         self.keys = ForeignKeyWatch(self.driver, self.version_table)
+        self._guard = Guard(self.driver)
         self.own_statements = False  # whether statements now come from the machinery itself
         self._writing = False
         self._heads: set[str] | None = None
@@ -154,6 +196,11 @@ class MigrationTransactions:
         self._running = self._unrecorded = False
         self._ended = ""
 
+    @property
+    def refused(self) -> str:
+        """What to say if the transaction was to be ended through the driver; else empty."""
+        return self._guard.refused
+
     def before_change(self) -> None:
         """The machinery is about to change something for a revision.
 
@@ -185,6 +232,8 @@ class MigrationTransactions:
         try:
             self._check_heads()
             self._set_mark()
+            if self._running:
+                self._guard.keep()
         except BaseException:
             self._undo()
             raise
@@ -222,6 +271,7 @@ class MigrationTransactions:
         self._unrecorded = False
 
     def _commit(self) -> None:
+        self._guard.release()
         try:
             self.driver.execute("COMMIT")
         except sqlite3.OperationalError as error:
@@ -239,6 +289,7 @@ class MigrationTransactions:
         Connection.commit(self.connection)
 
     def _undo(self) -> None:
+        self._guard.release()
         if self.driver.in_transaction:
             self.driver.execute("ROLLBACK")
 
@@ -286,13 +337,15 @@ class MigrationTransactions:
         return int(self.driver.execute("PRAGMA temp.user_version").fetchone()[0])
 
     def _refuse_if_gone(self) -> None:
-        """See that the transaction is there still.
+        """See that the transaction is there still, and that nobody was kept from ending it.
 
         Raises:
-            CommandError: the driver has ended it, or SQLite has.
+            CommandError: SQLite has ended it, or the revision tried to.
         """
         if not self.driver.in_transaction:
             raise CommandError(COMMITTED if self._is_committed() else UNDONE)
+        if self.refused:
+            raise CommandError(self.refused)
 
     def _is_committed(self) -> bool:
         """Whether the transaction is over, and what was done in it was kept."""
