@@ -401,12 +401,31 @@ def test_old_violations_are_known_under_a_table_s_new_name(tmp_path: Path, renam
     assert environment.heads() == ["r002"]
 
 
-def test_an_attached_database_that_a_revision_changes_is_checked_too(tmp_path: Path) -> None:
-    environment = environment_with(
-        tmp_path, FAMILY, "op.execute('DELETE FROM p WHERE 0')\nop.execute('DELETE FROM \"Aux\".p')"
-    )
+TEXTS = """
+    CREATE TABLE p (id TEXT PRIMARY KEY);
+    CREATE TABLE c (p TEXT REFERENCES p);
+    INSERT INTO p VALUES ('01');
+    INSERT INTO c VALUES ('01'), ('7');
+"""
+
+
+@pytest.mark.parametrize(
+    ("schema", "change"),
+    [
+        (BROKEN, "op.execute('DELETE FROM p WHERE 0')\nop.execute('DELETE FROM \"Aux\".p')"),
+        (
+            TEXTS,
+            "with op.batch_alter_table('c', schema='Aux') as batch:\n"
+            "    batch.alter_column('p', type_=sa.Integer)",
+        ),
+    ],
+)
+def test_an_attached_database_that_a_revision_changes_is_checked_too(
+    tmp_path: Path, schema: str, change: str
+) -> None:
+    environment = environment_with(tmp_path, FAMILY, change)
     with closing(sqlite3.connect(tmp_path / "aux.db")) as attached:
-        attached.executescript(BROKEN)
+        attached.executescript(schema)
     with engine_for(environment) as engine:
 
         @sa.event.listens_for(engine, "connect")

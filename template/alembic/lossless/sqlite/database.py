@@ -274,7 +274,7 @@ class LiveDatabase(Database):
 
     def before_change_of_keys(self) -> None:
         if self.transactions is not None:
-            self.transactions.keys.before_change()
+            self.transactions.keys.before_change(fold(self.schema))
 
     def table_renamed(self, old: str, new: str) -> None:
         if self.transactions is not None:
