@@ -272,6 +272,29 @@ def test_an_index_that_writes_its_column_like_a_string_goes_with_the_column(tmp_
         ("op.drop_table('missing')", "OperationalError", "Table missing cannot be dropped: "),
         ("op.create_index('i', 't', ['a'])", "OperationalError", "Index i cannot be made: "),
         ("op.drop_index('missing')", "OperationalError", "Index missing cannot be dropped: "),
+        ("op.create_index('n', 't', ['z'])", "OperationalError", "Index n cannot be made: "),
+        (
+            "op.add_column('t', sa.Column('a', sa.Text))",
+            "OperationalError",
+            "Table t has a column a already (duplicate column name: a)",
+        ),
+        (
+            "op.drop_column('t', 'z')",
+            "OperationalError",
+            "Table t has no column z; it has: a (no such ",
+        ),
+        ("op.drop_column('missing', 'z')", "OperationalError", "There is no table missing "),
+        (
+            "op.alter_column('t', 'z', new_column_name='y')",
+            "OperationalError",
+            "Table t has no column z",
+        ),
+        ("op.rename_table('missing', 'u')", "OperationalError", "There is no table missing "),
+        (
+            "op.rename_table('alembic_version', 't')",
+            "OperationalError",
+            "There is a table called t already",
+        ),
         (
             "op.create_index('u', 't', ['a'], unique=True)",
             "IntegrityError",

@@ -21,7 +21,7 @@ from itertools import pairwise
 
 from alembic.util import CommandError
 
-from .database import Database, SchemaObject
+from .database import Database, Mismatch, SchemaObject
 from .dependents import refuse_if_indexed_by_content
 from .edit import write_schema
 from .meaning import refuse_other_meaning_by_rename
@@ -56,10 +56,10 @@ def rename_column(database: Database, table: str, old: str, new: str) -> None:
     found = database.create_table(table)
     column = found.find_column(old)
     if column is None:
-        raise CommandError(f"Table {table} has no column {old}")
+        raise Mismatch(f"Table {table} has no column {old}", f'no such column: "{old}"')
     taken = found.find_column(new)
     if taken is not None and not same_name(old, new):
-        raise CommandError(f"Table {table} has a column {new} already")
+        raise Mismatch(f"Table {table} has a column {new} already", f"duplicate column name: {new}")
     if column.name == new:
         return
     refuse_if_indexed_by_content(database, table, old)
@@ -95,7 +95,10 @@ def rename_table(database: Database, old: str, new: str) -> None:
         taken = same_name(other.name, new) and not same_name(old, new)
         if taken and other.kind != "trigger":  # triggers have names of their own
             kind = "an index" if other.kind == "index" else f"a {other.kind}"
-            raise CommandError(f"There is {kind} called {new} already")
+            raise Mismatch(
+                f"There is {kind} called {new} already",
+                f"there is already another table or index with this name: {new}",
+            )
     if found.name == new:
         return
     refuse_if_indexed_by_content(database, old)

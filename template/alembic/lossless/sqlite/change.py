@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from alembic.util import CommandError
 
 from .alter import refuse_if_used
-from .database import Database, SchemaObject
+from .database import Database, Mismatch, SchemaObject
 from .dependents import (
     column_in_index,
     members_of_index,
@@ -90,7 +90,10 @@ class TableChange:
         found = self.new.find_column(name)
         if found is None:
             has = ", ".join(column.name for column in self.new.columns)
-            raise CommandError(f"Table {self.new.name} has no column {name}; it has: {has}")
+            raise Mismatch(
+                f"Table {self.new.name} has no column {name}; it has: {has}",
+                f'no such column: "{name}"',
+            )
         return found
 
     # -- columns
@@ -110,7 +113,10 @@ class TableChange:
         """
         name = parse(f"CREATE TABLE x ({definition})").columns[0].name
         if self.new.find_column(name) is not None:
-            raise CommandError(f"Table {self.new.name} has a column {name} already")
+            raise Mismatch(
+                f"Table {self.new.name} has a column {name} already",
+                f"duplicate column name: {name}",
+            )
         first = False
         if before is not None and after is None:
             names = [column.name for column in self.new.columns]

@@ -25,6 +25,19 @@ from .transactions import driver_connection, transactions_of
 _SHOWN = 40  # characters or bytes of a value in a message
 
 
+class Mismatch(CommandError):
+    """The database has no table or column of a name, or has one already.
+
+    Args:
+        message: what is wrong, for a person.
+        sqlite: how SQLite says it, which a revision that expects it may look for.
+    """
+
+    def __init__(self, message: str, sqlite: str) -> None:
+        super().__init__(f"{message} ({sqlite})")
+        self.sqlite = sqlite
+
+
 @dataclass(frozen=True)
 class SchemaObject:
     """One row of sqlite_schema."""
@@ -129,7 +142,7 @@ class Database(ABC):
         """
         found = self.find("table", name)
         if found is None:
-            raise CommandError(self._no_such_table(name))
+            raise Mismatch(self._no_such_table(name), f"no such table: {name}")
         try:
             return parse(found.sql or "")
         except NotACreateTable as error:
@@ -148,7 +161,8 @@ class Database(ABC):
         return (
             f"There is no table {name}, but a table {leftover.name}: another tool stopped after it "
             f"had dropped the one and before it had renamed the other. Look whether its rows are "
-            f"all there, then: ALTER TABLE {quote_name(leftover.name)} RENAME TO {quote_name(name)}"
+            "all there, then run "
+            f"`ALTER TABLE {quote_name(leftover.name)} RENAME TO {quote_name(name)}`"
         )
 
     def of_table(self, kind: str, table: str) -> list[SchemaObject]:

@@ -22,11 +22,11 @@ from alembic.operations import BatchOperations, MigrateOperation, Operations
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError, messaging
 from sqlalchemy import Column, Constraint, Index, MetaData, Table
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from .alter import rename_table
 from .comparison import ComparingImpl
-from .database import Database, LiveDatabase
+from .database import Database, LiveDatabase, Mismatch
 from .dependents import warning_of_users
 from .offline import Script, for_the_shell
 from .operations import BatchOptions, Operation, TableOperations
@@ -147,6 +147,8 @@ class LosslessSQLiteImpl(ComparingImpl):
                 TableOperations(self, database, table, conventions, options, renamed).run(
                     operations
                 )
+        except Mismatch as error:
+            raise as_sqlite_would(error) from error
         except sqlite3.Error as error:
             raise CommandError(
                 f"Table {table} cannot be changed as the revision asks: {error}"
@@ -210,7 +212,10 @@ class LosslessSQLiteImpl(ComparingImpl):
     def rename_table(
         self, old_table_name: str, new_table_name: str, schema: str | None = None
     ) -> None:
-        rename_table(self.database(schema), old_table_name, new_table_name)
+        try:
+            rename_table(self.database(schema), old_table_name, new_table_name)
+        except Mismatch as error:
+            raise as_sqlite_would(error) from error
 
     def create_index(self, index: Index, **options: Any) -> None:
         self._refuse_unknown_columns(index)
@@ -258,9 +263,9 @@ class LosslessSQLiteImpl(ComparingImpl):
         table = self.database(index.table.schema).create_table(index.table.name)
         for column in index.expressions:
             if isinstance(column, Column) and table.find_column(column.name) is None:
-                raise CommandError(
-                    f"Index {index.name} cannot be made: table {table.name} has no column "
-                    f"{column.name}"
+                message = f"Index {index.name} cannot be made: table {table.name} has no column"
+                raise as_sqlite_would(
+                    Mismatch(f"{message} {column.name}", f"no such column: {column.name}")
                 )
 
     def _explain_duplicates(self, index: Index, error: IntegrityError) -> str:
@@ -306,6 +311,12 @@ def explained(error: DBAPIError, message: str) -> ExplainedError:
     found: ExplainedError = both(error.statement, error.params, error.orig)
     found.message = message
     return found
+
+
+def as_sqlite_would(error: Mismatch) -> ExplainedError:
+    """An error of the kind that SQLite's own ALTER TABLE would have raised."""
+    own = OperationalError(None, None, sqlite3.OperationalError(error.sqlite))
+    return explained(own, str(error))
 
 
 # --- batch_alter_table ------------------------------------------------------------------------
