@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -393,6 +393,32 @@ def test_duplicates_are_shown(tmp_path: Path) -> None:
     assert "More than one row has a = 'x'" in constraint
     index = refused(path, lambda op: op.create_index("ix", "t", ["a"], unique=True))
     assert "More than one row has a = 'x'" in index
+
+
+@pytest.mark.parametrize(
+    ("type_", "told"),
+    [
+        (
+            sa.Integer(),
+            r"INTEGER, and 6 .*: '0049171'; '0+'\.\.\.; '\+1'; '2\.50'; ' 7' and more\.",
+        ),
+        (sa.Float(), r"FLOAT, and 7 of its texts would not come back"),
+        (sa.String(5), None),
+        (sa.DateTime(), r"DATETIME, and 6 of its texts"),
+    ],
+)
+def test_texts_that_become_other_numbers_are_told(
+    tmp_path: Path, type_: sa.types.TypeEngine[Any], told: str | None
+) -> None:
+    path = tmp_path / "test.db"
+    texts = ("0049171", "0" * 50, "+1", "2.50", " 7", "1e3", "49171", "12 Elm St", str(10**18))
+    values = ", ".join(f"('{text}')" for text in texts)
+    fill(
+        path, f"CREATE TABLE t (a TEXT COLLATE NOCASE); INSERT INTO t VALUES {values}, (7), (NULL)"
+    )
+    with pytest.warns(UserWarning, match=told) if told else nullcontext():
+        migrate(path, lambda op: op.alter_column("t", "a", type_=type_))
+    migrate(path, lambda op: op.alter_column("t", "a", type_=sa.Text()))  # says nothing
 
 
 def test_rows_that_a_strict_type_does_not_take_are_shown(tmp_path: Path) -> None:

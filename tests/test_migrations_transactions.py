@@ -401,11 +401,11 @@ def test_old_violations_are_known_under_a_table_s_new_name(tmp_path: Path, renam
     assert environment.heads() == ["r002"]
 
 
-TEXTS = """
-    CREATE TABLE p (id TEXT PRIMARY KEY);
+CASELESS = """
+    CREATE TABLE p (id TEXT COLLATE NOCASE PRIMARY KEY);
     CREATE TABLE c (p TEXT REFERENCES p);
-    INSERT INTO p VALUES ('01');
-    INSERT INTO c VALUES ('01'), ('7');
+    INSERT INTO p VALUES ('a');
+    INSERT INTO c VALUES ('A'), ('7');
 """
 
 
@@ -414,9 +414,9 @@ TEXTS = """
     [
         (BROKEN, "op.execute('DELETE FROM p WHERE 0')\nop.execute('DELETE FROM \"Aux\".p')"),
         (
-            TEXTS,
-            "with op.batch_alter_table('c', schema='Aux') as batch:\n"
-            "    batch.alter_column('p', type_=sa.Integer)",
+            CASELESS,
+            "with op.batch_alter_table('p', schema='Aux') as batch:\n"
+            "    batch.alter_column('id', type_=sa.Text(collation='BINARY'))",
         ),
     ],
 )

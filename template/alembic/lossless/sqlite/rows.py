@@ -1,4 +1,4 @@
-"""Questions to the rows for a constraint: whether they have what it asks of them.
+"""Questions to the rows for a constraint or a type: whether they have what it asks of them.
 
 Each `RowCheck` is a query that finds the rows a new constraint would not allow; what it found is
 shown by key. What types and collations make of values is asked by letting SQLite store them in a
@@ -124,6 +124,21 @@ def parent_check(
         message,
         f"{present} AND NOT EXISTS "
         f"(SELECT 1 FROM {database.qualified(key.table)} AS {alias} WHERE {equal})",
+    )
+
+
+def becomes_other_number(column: str, affinity: str) -> str:
+    """SQL that is true for text which a column of an affinity stores as a number, read otherwise.
+
+    A number in a comparison makes a number of text that is one throughout ("Type Conversions Prior
+    To Comparison", datatype3.html), as such a column does.
+    """
+    kind, same = "NUMERIC", column
+    if affinity == "real":
+        kind, same = "REAL", f"{column}, {column} || '.0'"  # which is all that it makes of '3'
+    return (
+        f"typeof({column}) = 'text' AND CAST({column} AS NUMERIC) = {column} AND "
+        f"CAST(CAST({column} AS {kind}) AS TEXT) COLLATE BINARY NOT IN ({same})"
     )
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from alembic.util import CommandError
+from alembic.util import CommandError, messaging
 
 from .alter import can_be_dropped, drop_columns
 from .database import Database
@@ -32,6 +32,7 @@ from .meaning import meaning_of, mentioned_columns
 from .rebuild import TEMPORARY, column_changes_content, ignoring_checks, rebuild
 from .rows import (
     RowCheck,
+    becomes_other_number,
     condition_check,
     explain_unfit,
     never_null,
@@ -57,6 +58,7 @@ from .tokens import (
     significant,
     tokenize,
 )
+from .types import affinity
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,13 @@ class Transition:
         with self.database.savepoint():
             for check in self._checks_before():
                 check.run(self.database, self.old)
+            converted = self._converted_texts()
             self._take_least_invasive_way()
             create_indexes()
             for check in self._checks_after():
                 check.run(self.database, self.new)
+        for told in converted:
+            messaging.warn(told)
 
     def _refuse_what_sqlite_refuses(self) -> None:
         """Try both statements on an empty database: the new one must be as good as the old."""
@@ -228,6 +233,35 @@ class Transition:
             )
             found.append(sorted((fold(name or ""), fold(collation)) for name, collation in members))
         return found
+
+    # -- what a new type makes of texts
+
+    def _converted_texts(self) -> list[str]:
+        """What to say of texts that a new type makes numbers which read otherwise: '007' is 7."""
+        told: list[str] = []
+        for column in self.new.columns if self.database.live else ():
+            source = self.old.find_column(self.sources.get(fold(column.name), ""))
+            if source is None or not self._makes_numbers(source, column):
+                continue
+            name = quote_name(source.name)
+            condition = becomes_other_number(name, affinity(column.declared_type))
+            rows = f"FROM {self.database.qualified(self.old.name)} WHERE {condition}"
+            found = self.database.find_keys(f"SELECT {name} {rows}")
+            if found:
+                count = self.database.query(f"SELECT count(*) {rows}")[0][0]
+                told.append(
+                    f"Column {column.name} of table {self.new.name} becomes {column.declared_type}, "
+                    f"and {count} of its texts would not come back from that as they were: {found}. "
+                    "Keep a text type, unless they are meant as numbers"
+                )
+        return told
+
+    def _makes_numbers(self, old: Column, new: Column) -> bool:
+        """Whether texts that look like numbers become some."""
+        if self.new.strict and fold(new.declared_type) == "any":
+            return False
+        numbers = affinity(new.declared_type) in ("integer", "real", "numeric")
+        return numbers and affinity(old.declared_type) in ("text", "blob")
 
     # -- the ways
 
