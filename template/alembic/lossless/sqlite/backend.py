@@ -56,14 +56,17 @@ class SQLiteBackend(Backend):
         return offline.options(url)
 
     def run_migrations(self) -> None:
+        migration = context.get_context()
+        connection = migration.connection
+        transactions = transactions_of(connection) if isinstance(connection, Connection) else None
+        if transactions is not None:
+            transactions.know_blocks_of(migration)
         while True:
             try:
                 super().run_migrations()
             except HeadsMoved:
                 continue
             break
-        connection = context.get_context().connection
-        transactions = transactions_of(connection) if isinstance(connection, Connection) else None
         if transactions is not None:
             transactions.end_run()
 

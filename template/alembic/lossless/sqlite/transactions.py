@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
@@ -50,7 +51,7 @@ UNDONE = (
     f"{_INSTEAD}"
 )
 COMMITTED = (
-    "The revision committed its own transaction (as get_transaction().commit() does). "
+    "The revision committed its own transaction. "
     "What it did up to there REMAINS in the database, whose version is still the one before: undo "
     f"it by hand, or restore a backup, before you run the revision again. {_INSTEAD}"
 )
@@ -118,6 +119,7 @@ class MigrationTransactions:
         self._mark = 0
         self._unrecorded = False  # whether a revision did something, and its version is not written
         self._autocommit = False  # whether a revision is in an autocommit_block()
+        self._may_commit = True  # whether a revision's commit may be that of an autocommit_block()
         self._ended = ""  # what became of a transaction that a revision ended itself
         self._pragmas = {"foreign_keys": 0, "cache_size": 0, "busy_timeout": 0}
         self._settings: tuple[Any, Any] = (None, None)
@@ -191,6 +193,23 @@ class MigrationTransactions:
         self._autocommit = False
         self._ended = ""
 
+    def know_blocks_of(self, migration: MigrationContext) -> None:
+        """Let an autocommit_block() say that it begins.
+
+        What it does to begin is no different from a revision's own `get_transaction().commit()`.
+        """
+        block = migration.autocommit_block
+
+        @contextmanager
+        def told() -> Iterator[None]:
+            self._may_commit = True
+            with block():
+                self._may_commit = False
+                yield
+
+        self._may_commit = False
+        migration.autocommit_block = told  # type: ignore[method-assign]
+
     def end_run(self) -> None:
         """Migrations are over; what else is done on the connection may be committed as one likes."""
         self._running = self._unrecorded = False
@@ -198,7 +217,7 @@ class MigrationTransactions:
 
     @property
     def refused(self) -> str:
-        """What to say if the transaction was to be ended through the driver; else empty."""
+        """What to say if a revision tried to end its transaction unseen by Alembic; else empty."""
         return self._guard.refused
 
     def before_change(self) -> None:
@@ -250,10 +269,14 @@ class MigrationTransactions:
                 self._refuse_if_gone()
                 self.keys.check()
                 self._note_heads()
+                if self._unrecorded and not self._may_commit:
+                    self._guard.refused = PREVENTED
+                    raise CommandError(PREVENTED)
             if self.driver.in_transaction:
                 self._commit()
         except BaseException:
             self._undo()  # SQLAlchemy takes the transaction for ended, whatever happens here
+            self._is_over(UNDONE)
             raise
         finally:
             self._begun = False
