@@ -594,6 +594,97 @@ def test_a_value_that_does_not_fit_is_found_among_many_rows(project: Path, tmp_p
     assert "bad: Mapped[Any]" in text
 
 
+NOT_UTF8 = """
+CREATE TABLE p (code VARCHAR(9) COLLATE NOCASE PRIMARY KEY NOT NULL, mixed, day DATE);
+CREATE TABLE c (id INTEGER PRIMARY KEY, code TEXT REFERENCES p, note VARCHAR);
+INSERT INTO p VALUES
+  (CAST(x'FF4100C3' AS TEXT), CAST(x'80' AS TEXT), CAST(x'FE' AS TEXT)), ('b', x'80', NULL), ('B2', 5, NULL);
+INSERT INTO c VALUES (1, 'b', 'well');
+"""
+
+
+def test_text_that_is_not_utf8_is_read_and_written_as_the_same_bytes(
+    project: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "bytes.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(NOT_UTF8)
+    printed = adopt(project, f"sqlite:///{database}")
+    assert "is stored in p.code (1 value), p.day (1 value): UndecodedText" in printed
+    assert "is stored in p.mixed (1 value): UndecodedAny" in printed
+    assert "cannot be read" not in printed
+    assert "note: Mapped[str | None] = mapped_column(String())" in models(project).read_text()
+    use = f"""
+import json
+from shop_list.models import C, P
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.orm import Session
+
+bad = b"\\xFFA\\0\\xC3".decode("utf-8", "surrogateescape")
+with Session(create_engine("sqlite:///{database}")) as session:
+    codes = select(P.code).order_by(P.code)
+    assert session.scalars(codes).all() == ["b", "B2", bad]
+    assert session.scalars(codes.where(P.code.in_([bad, "b2"]))).all() == ["B2", bad]
+    assert session.scalars(codes.where(P.code.startswith("b"))).all() == ["b", "B2"]
+    assert session.scalars(select(func.max(P.code))).one() == bad
+    assert set(session.scalars(select(P.code).union(select(C.code)))) == {{"b", "B2", bad}}
+    assert str(codes.where(P.code == "it's").compile(compile_kwargs=dict(literal_binds=True)))
+    found = session.get_one(P, bad)
+    assert (found.mixed, found.day) == ("\\udc80", "\\udcfe")
+    assert session.scalars(select(P.mixed).order_by(P.code)).all() == [b"\\x80", 5, "\\udc80"]
+    assert found.c == []
+    found.c = [C(note="later")]
+    found.day += bad
+    session.commit()
+    assert session.scalars(select(C).join(C.p).where(P.code == bad)).one().p is found
+"""
+    rendering.run(sys.executable, "-c", use, cwd=project, PYTHONPATH="src")
+    with closing(sqlite3.connect(database)) as connection:
+        ask = "SELECT hex(p.code), hex(day), typeof(day), hex(c.code) FROM p JOIN c USING (code) WHERE note = 'later'"
+        assert connection.execute(ask).fetchall() == [
+            ("FF4100C3", "FEFF4100C3", "text", "FF4100C3")
+        ]
+
+
+def test_text_that_is_not_utf8_is_migrated_by_its_declaration(
+    project: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "bytes.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(NOT_UTF8)
+    adopt(project, f"sqlite:///{database}")
+    with models(project).open("a") as file:
+        column = """code: Mapped[str] = mapped_column(Declared('VARCHAR(9)', UndecodedText()), primary_key=True)"""
+        file.write(f"\n\nclass Copy(Base):\n    __tablename__ = 'copy'\n    {column}\n")
+    run(project, "alembic", "revision", "--autogenerate", "-m", "copy")
+    run(project, "alembic", "upgrade", "head")
+    run(project, "alembic", "check")
+    with closing(sqlite3.connect(database)) as connection:
+        (column,) = connection.execute("PRAGMA table_info(copy)")
+        assert column[1:4] == ("code", "VARCHAR(9)", 1)
+
+
+def test_text_that_is_not_utf8_is_found_among_many_rows(project: Path, tmp_path: Path) -> None:
+    database = tmp_path / "many.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE a (id INTEGER PRIMARY KEY, b TEXT, c TEXT)")
+        rows = (("\xe9", b"\xc3\xa9" if n < 2998 else b"\xe9") for n in range(3000))
+        connection.executemany("INSERT INTO a (b, c) VALUES (?, CAST(? AS TEXT))", rows)
+        connection.commit()
+    assert "is stored in a.c (2 values): UndecodedText" in adopt(project, f"sqlite:///{database}")
+    assert "b: Mapped[str | None] = mapped_column(Text())" in models(project).read_text()
+
+
+def test_text_that_no_type_could_read_is_named(project: Path, tmp_path: Path) -> None:
+    database = tmp_path / "utf16.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "PRAGMA encoding = 'UTF-16le'; CREATE TABLE a (b TEXT); INSERT INTO a VALUES (CAST(x'00D8' AS TEXT));"
+        )
+    printed = adopt(project, f"sqlite:///{database}")
+    assert "rows of table 'a' cannot be read here: some text in it is not UTF-16le" in printed
+
+
 def test_a_thousand_columns_are_adopted(project: Path, tmp_path: Path) -> None:
     database = tmp_path / "wide.db"
     with closing(sqlite3.connect(database)) as connection:

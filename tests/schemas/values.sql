@@ -13,3 +13,8 @@ CREATE TABLE texts (id INTEGER PRIMARY KEY, uuid UUID, guid UNIQUEIDENTIFIER, st
 INSERT INTO texts VALUES (1, '6ba7b810-9dad-11d1-80b4-00c04fd430c8', 'x', '42', '{"a": 1}', '{', 5, 'text in a blob', x'ff', 1, 'longer than three');
 INSERT INTO texts VALUES (2, NULL, NULL, 'text', '[1]', NULL, '5', x'00', 'text', x'00', NULL);
 CREATE TABLE "empty" (id INTEGER PRIMARY KEY, a DATETIME, b DECIMAL(5,1), c BOOLEAN, d JSON, e UUID, f);
+CREATE TABLE not_utf8 (code VARCHAR(9) COLLATE NOCASE PRIMARY KEY NOT NULL DEFAULT 'x', day DATE, json JSON, nul TEXT, mixed, "int" INTEGER, num NUMERIC(9,2), blob BLOB, made TEXT AS (code || 'x'));
+INSERT INTO not_utf8 VALUES (CAST(x'ff41' AS TEXT), CAST(x'fe' AS TEXT), CAST(x'22c322' AS TEXT), CAST(x'410042ff' AS TEXT), CAST(x'80' AS TEXT), CAST(x'c0' AS TEXT), CAST(x'c0' AS TEXT), CAST(x'eda080' AS TEXT));
+INSERT INTO not_utf8 VALUES ('b', NULL, '{}', 'text', x'ff3a', 5, 1.25, x'ff'), ('text:', '2020-01-02', NULL, '', 'blob:', 2.5, 'text', ''), ('c', NULL, NULL, NULL, x'746578743aff', NULL, NULL, NULL);
+CREATE TABLE refers_to_it (id INTEGER PRIMARY KEY, code VARCHAR(9) REFERENCES not_utf8);
+INSERT INTO refers_to_it VALUES (1, CAST(x'ff41' AS TEXT)), (2, 'b');

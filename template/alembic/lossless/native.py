@@ -48,6 +48,7 @@ class Source:
     written: Mapping[tuple[str, str], str] = field(
         default_factory=dict
     )  # names, by key of `schema`
+    encoding: str = "UTF-8"  # of text that is stored
 
     def of_kind(self, *kinds: str) -> list[NativeObject]:
         return [found for found in self.objects if found.kind in kinds]
@@ -102,7 +103,11 @@ class Native(ABC):
     def rows(
         self, source: Source, table: str, columns: list[str], limit: int | None
     ) -> Iterator[tuple[Any, ...]]:
-        """Stored values as the driver gives them."""
+        """Stored values as the driver gives them; bytes of text that are not UTF-8 are lone surrogates."""
+
+    @abstractmethod
+    def decodes(self, source: Source, table: str, columns: list[str]) -> bool:
+        """Whether the driver by itself reads all text that is stored in a table."""
 
     @abstractmethod
     def scratch(self) -> AbstractContextManager[Engine]:

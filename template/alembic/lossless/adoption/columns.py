@@ -73,6 +73,14 @@ class AsStored(types.UserDefinedType[Any]):
         return ""
 
 
+class UndecodedText(types.Text):
+    """Text of which some is not UTF-8, so that Python's driver would not read it."""
+
+
+class UndecodedAny(AsStored):
+    """Values of several kinds, among them such text."""
+
+
 class TooMany(Exception):
     """There are more values than can be looked at in reasonable time."""
 
@@ -114,6 +122,30 @@ def fit(
         column.type.compile(dialect) if declared is not None or handled is not wanted else None
     )
     return Fit(handled, written, annotation(handled), handled is not wanted and wanted is not None)
+
+
+def fit_undecoded(column: Column[Any], found: set[type], dialect: Dialect) -> Fit:
+    """Choose how a column's values are handled if some of them are text that is not UTF-8.
+
+    Args:
+        column: as reflected.
+        found: the kinds of all values in it.
+        dialect: the engine's.
+    """
+    declared = getattr(column.type, "declaration", None)
+    wanted = column.type if declared is None else meaning(declared)
+    handled = UndecodedText() if found == {str} else UndecodedAny()
+    misfit = wanted is not None and not (found == {str} and isinstance(wanted, types.String))
+    return Fit(handled, column.type.compile(dialect), annotation(handled), misfit)
+
+
+def is_utf8(text: str) -> bool:
+    """Whether text was read without lone surrogates for bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def meaning(declared: str) -> TypeEngine[Any] | None:

@@ -10,7 +10,8 @@ import re
 import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import count
 from keyword import iskeyword
@@ -36,7 +37,7 @@ from sqlalchemy.exc import SAWarning
 from sqlalchemy.types import TypeEngine
 
 from . import code
-from .columns import AsStored, Fit
+from .columns import AsStored, Fit, UndecodedAny, UndecodedText
 from .without_inflect import without_inflect
 
 with without_inflect():
@@ -61,17 +62,93 @@ RESERVED_ATTRIBUTES = frozenset({"metadata", "registry", "type_annotation_map"})
 AMBIGUOUS_NAMES = frozenset({"l", "I", "O"})
 # What Pydantic keeps for itself, whatever follows ("protected_namespaces" of its configuration).
 PROTECTED_PREFIXES = ("model_dump", "model_validate")
-HELPERS = ("Declared", "AsStored", "write_declaration")
+HELPERS = ("Declared", "AsStored", "UndecodedText", "UndecodedAny", "write_declaration")
 
-AS_STORED = '''class AsStored(UserDefinedType[Any]):
+
+@dataclass(frozen=True)
+class Helper:
+    """Something that models.py defines for its columns."""
+
+    imports: Mapping[str, str]  # names, by package
+    source: str
+
+
+AS_STORED = Helper(
+    {"sqlalchemy.types": "UserDefinedType", "typing": "Any"},
+    '''class AsStored(UserDefinedType[Any]):
     """Values as the database stores them, of any kind."""
 
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
         return ""
-'''
-DECLARED = '''class Declared(TypeDecorator[Any]):
+''',
+)
+UNDECODED_TEXT = Helper(
+    {
+        "sqlalchemy": "BindParameter ColumnElement Dialect LargeBinary Text cast type_coerce",
+        "sqlalchemy.types": "TypeDecorator",
+        "typing": "Any",
+    },
+    '''class UndecodedText(TypeDecorator[str]):
+    """Text of which some is not UTF-8: bytes that are not become lone surrogates, and the same bytes again.
+
+    `text.encode("utf-8", "surrogateescape")` shows the bytes (PEP 383).
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return type_coerce(cast(column, LargeBinary), self)
+
+    def bind_expression(self, bindvalue: BindParameter[Any]) -> ColumnElement[Any]:
+        return cast(bindvalue, Text)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+
+    def process_literal_param(self, value: Any, dialect: Dialect) -> Any:
+        return value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+''',
+)
+UNDECODED_ANY = Helper(
+    {
+        "sqlalchemy": "ColumnElement Dialect LargeBinary Text case cast func type_coerce",
+        "sqlalchemy.types": "TypeDecorator",
+        "typing": "Any",
+    },
+    '''class UndecodedAny(TypeDecorator[Any]):
+    """Values of any kind; bytes of text that are not UTF-8 are read as lone surrogates, and cannot be written.
+
+    `text.encode("utf-8", "surrogateescape")` shows the bytes (PEP 383).
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        kind = func.typeof(column)
+        labelled = cast(kind.concat(":").concat(column), LargeBinary)
+        return type_coerce(case((kind.in_(["text", "blob"]), labelled), else_=column), self)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        kind, _, content = value.partition(b":") if isinstance(value, bytes) else (b"", b"", b"")
+        if kind == b"text":
+            return content.decode("utf-8", "surrogateescape")
+        return content if kind == b"blob" else value
+''',
+)
+DECLARED = Helper(
+    {
+        "sqlalchemy.ext.compiler": "compiles",
+        "sqlalchemy.types": "TypeDecorator TypeEngine UserDefinedType",
+        "typing": "Any",
+    },
+    '''class Declared(TypeDecorator[Any]):
     """A column type under the name that this database declares it with; `handled_as` says what its values are."""
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = UserDefinedType
@@ -88,7 +165,14 @@ DECLARED = '''class Declared(TypeDecorator[Any]):
 def write_declaration(type_: Declared, compiler: Any, **_: Any) -> str:
     """What stands behind the column's name in CREATE TABLE."""
     return type_.declaration
-'''
+''',
+)
+# What handles the values of a column, where SQLAlchemy has nothing that does.
+VALUE_HELPERS: dict[type[TypeEngine[Any]], Helper] = {
+    AsStored: AS_STORED,
+    UndecodedText: UNDECODED_TEXT,
+    UndecodedAny: UNDECODED_ANY,
+}
 
 
 class Corrections(TablesGenerator):
@@ -170,21 +254,23 @@ class Corrections(TablesGenerator):
 
     def collect_imports_for_column(self, column: Column[Any]) -> None:
         fit = self.fits[column]
-        if isinstance(fit.type, AsStored):
-            self.add_literal_import("sqlalchemy.types", "UserDefinedType")
-            self.add_literal_import("typing", "Any")
-        else:
+        helper = VALUE_HELPERS.get(type(fit.type))
+        if helper is None:
             self.add_import(fit.type)
+        else:
+            self._import_all(helper.imports)
         if fit.declaration is not None:
-            for name in ("TypeDecorator", "TypeEngine", "UserDefinedType"):
-                self.add_literal_import("sqlalchemy.types", name)
-            self.add_literal_import("sqlalchemy.ext.compiler", "compiles")
-            self.add_literal_import("typing", "Any")
+            self._import_all(DECLARED.imports)
         if isinstance(column.server_default, Computed):
             self.add_literal_import("sqlalchemy", "Computed")
             self._import_sql(column.server_default.sqltext, string_allowed=True)
         elif isinstance(column.server_default, DefaultClause):
             self._import_sql(column.server_default.arg)
+
+    def _import_all(self, imports: Mapping[str, str]) -> None:
+        for package, names in imports.items():
+            for name in names.split():
+                self.add_literal_import(package, name)
 
     def _import_sql(self, clause: Any, string_allowed: bool = False) -> None:
         function = code.sql_function(clause)
@@ -196,9 +282,12 @@ class Corrections(TablesGenerator):
     def render_module_variables(self, models: list[Model]) -> str:
         fits = self.fits.values()
         helpers = [
-            AS_STORED if any(isinstance(fit.type, AsStored) for fit in fits) else "",
-            DECLARED if any(fit.declaration is not None for fit in fits) else "",
+            helper.source
+            for kind, helper in VALUE_HELPERS.items()
+            if any(type(fit.type) is kind for fit in fits)
         ]
+        if any(fit.declaration is not None for fit in fits):
+            helpers.append(DECLARED.source)
         return "\n\n".join(filter(None, [*helpers, "\n".join(self.base.declarations)]))
 
     def render_class(self, model: ModelClass) -> str:
@@ -632,8 +721,6 @@ def target(key: ForeignKey) -> str:
 def render_type(type_: TypeEngine[Any]) -> str:
     """The source of a type."""
     name = type(type_).__name__
-    if isinstance(type_, AsStored):
-        return "AsStored()"
     arguments = [getattr(type_, argument, None) for argument in ("length", "precision", "scale")]
     given = [repr(argument) for argument in arguments if argument is not None]
     collation = getattr(type_, "collation", None)

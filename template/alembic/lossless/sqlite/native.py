@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -83,6 +84,7 @@ class SQLiteNative(Native):
                 state,
                 other_encoding(adopted) + dangling_keys(adopted),
                 {(item.kind, fold(item.name)): item.name for item in found},
+                adopted.encoding,
             )
 
     def schemas(self, source: Source) -> set[str]:
@@ -97,15 +99,27 @@ class SQLiteNative(Native):
         before = raw.text_factory
         raw.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
         try:
-            yield from raw.execute(f"SELECT {names} FROM main.{quote_name(table)}{bound}")
-        except sqlite3.DatabaseError as error:
-            if "malformed" in str(error):
-                raise CommandError(
-                    f"Table {table!r} is damaged: {error}. Nothing was written."
-                ) from error
-            raise
+            with damage_explained(table):
+                yield from raw.execute(f"SELECT {names} FROM main.{quote_name(table)}{bound}")
         finally:
             raw.text_factory = before
+
+    def decodes(self, source: Source, table: str, columns: list[str]) -> bool:
+        # Only text is fetched: whatever else there is, such as pictures, need not leave the file.
+        texts = ", ".join(
+            f"CASE WHEN typeof({name}) = 'text' THEN {name} END"
+            for name in map(quote_name, columns)
+        )
+        raw = driver(source.engine.connect())
+        raw.text_factory = str
+        try:
+            with damage_explained(table):
+                deque(raw.execute(f"SELECT {texts} FROM main.{quote_name(table)}"), maxlen=0)
+        except sqlite3.OperationalError as error:
+            if "Could not decode" in str(error):
+                return False
+            raise
+        return True
 
     @contextmanager
     def scratch(self) -> Iterator[Engine]:
@@ -147,6 +161,19 @@ class SQLiteNative(Native):
 
     def state(self, connection: Connection) -> Any:
         return schema_version(driver(connection))
+
+
+@contextmanager
+def damage_explained(table: str) -> Iterator[None]:
+    """Say in a person's words that a table's pages are broken."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if "malformed" in str(error):
+            raise CommandError(
+                f"Table {table!r} is damaged: {error}. Nothing was written."
+            ) from error
+        raise
 
 
 def _in_no_hurry_to_disk(connection: sqlite3.Connection, _: Any) -> None:
