@@ -685,6 +685,18 @@ def test_text_that_no_type_could_read_is_named(project: Path, tmp_path: Path) ->
     assert "rows of table 'a' cannot be read here: some text in it is not UTF-16le" in printed
 
 
+def test_a_generated_column_that_fails_is_no_damage(project: Path, tmp_path: Path) -> None:
+    database = tmp_path / "generated.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "CREATE TABLE a (b TEXT); INSERT INTO a VALUES ('no JSON');"
+            "ALTER TABLE a ADD COLUMN c TEXT AS (json_extract(b, '$.c'));"
+        )
+    assert "rows of table 'a' cannot be read here: malformed JSON" in adopt(
+        project, f"sqlite:///{database}"
+    )
+
+
 def test_a_thousand_columns_are_adopted(project: Path, tmp_path: Path) -> None:
     database = tmp_path / "wide.db"
     with closing(sqlite3.connect(database)) as connection:

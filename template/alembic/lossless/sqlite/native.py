@@ -169,7 +169,7 @@ def damage_explained(table: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if "malformed" in str(error):
+        if "disk image is malformed" in str(error):  # not "malformed JSON"
             raise CommandError(
                 f"Table {table!r} is damaged: {error}. Nothing was written."
             ) from error
