@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -114,7 +113,8 @@ class SQLiteNative(Native):
         raw.text_factory = str
         try:
             with damage_explained(table):
-                deque(raw.execute(f"SELECT {texts} FROM main.{quote_name(table)}"), maxlen=0)
+                for _ in raw.execute(f"SELECT {texts} FROM main.{quote_name(table)}"):
+                    pass
         except sqlite3.OperationalError as error:
             if "Could not decode" in str(error):
                 return False
