@@ -1,11 +1,19 @@
-"""Python source for values: whatever a value holds, the source is a literal of it and nothing more."""
+"""Python source: literals of values, and the types that models.py defines for itself.
+
+Whatever a value holds, its source is a literal of it and nothing more.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, TextClause
 from sqlalchemy.sql.elements import ColumnClause
+from sqlalchemy.types import TypeEngine
+
+from .columns import AsStored, UndecodedAny, UndecodedText
 
 LONGEST = 88
 
@@ -50,3 +58,118 @@ def sql_or_string(clause: object) -> str:
 def sql_function(clause: TextClause | ColumnElement[object]) -> str:
     """Which of SQLAlchemy's functions `sql` needs."""
     return "text" if isinstance(clause, TextClause) else "literal_column"
+
+
+# --- Types that models.py defines ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Helper:
+    """Something that models.py defines for its columns."""
+
+    imports: Mapping[str, str]  # names, by package
+    source: str
+
+
+AS_STORED = Helper(
+    {"sqlalchemy.types": "UserDefinedType", "typing": "Any"},
+    '''class AsStored(UserDefinedType[Any]):
+    """Values as the database stores them, of any kind."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return ""
+''',
+)
+UNDECODED_TEXT = Helper(
+    {
+        "sqlalchemy": "BindParameter ColumnElement Dialect LargeBinary Text cast type_coerce",
+        "sqlalchemy.types": "TypeDecorator",
+        "typing": "Any",
+    },
+    '''class UndecodedText(TypeDecorator[str]):
+    """Text of which some is not UTF-8: bytes that are not become lone surrogates, and the same bytes again.
+
+    `text.encode("utf-8", "surrogateescape")` shows the bytes (PEP 383).
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return type_coerce(cast(column, LargeBinary), self)
+
+    def bind_expression(self, bindvalue: BindParameter[Any]) -> ColumnElement[Any]:
+        return cast(bindvalue, Text)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+
+    def process_literal_param(self, value: Any, dialect: Dialect) -> Any:
+        return value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+''',
+)
+UNDECODED_ANY = Helper(
+    {
+        "sqlalchemy": "ColumnElement Dialect LargeBinary Text case cast func type_coerce",
+        "sqlalchemy.types": "TypeDecorator",
+        "typing": "Any",
+    },
+    '''class UndecodedAny(TypeDecorator[Any]):
+    """Values of any kind; bytes of text that are not UTF-8 are read as lone surrogates, and cannot be written.
+
+    `text.encode("utf-8", "surrogateescape")` shows the bytes (PEP 383).
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        kind = func.typeof(column)
+        labelled = cast(kind.concat(":").concat(column), LargeBinary)
+        return type_coerce(case((kind.in_(["text", "blob"]), labelled), else_=column), self)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        kind, _, content = value.partition(b":") if isinstance(value, bytes) else (b"", b"", b"")
+        if kind == b"text":
+            return content.decode("utf-8", "surrogateescape")
+        return content if kind == b"blob" else value
+''',
+)
+DECLARED = Helper(
+    {
+        "sqlalchemy.ext.compiler": "compiles",
+        "sqlalchemy.types": "TypeDecorator TypeEngine UserDefinedType",
+        "typing": "Any",
+    },
+    '''class Declared(TypeDecorator[Any]):
+    """A column type under the name that this database declares it with; `handled_as` says what its values are."""
+
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = UserDefinedType
+    cache_ok = True
+
+    def __init__(self, declaration: str, handled_as: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.declaration = declaration
+        self.handled_as = handled_as
+        self.impl = handled_as
+
+
+@compiles(Declared)
+def write_declaration(type_: Declared, compiler: Any, **_: Any) -> str:
+    """What stands behind the column's name in CREATE TABLE."""
+    return type_.declaration
+''',
+)
+# Their names, which nothing else in models.py may have.
+HELPERS = ("Declared", "AsStored", "UndecodedText", "UndecodedAny", "write_declaration")
+# What handles the values of a column, where SQLAlchemy has nothing that does.
+VALUE_HELPERS: dict[type[TypeEngine[Any]], Helper] = {
+    AsStored: AS_STORED,
+    UndecodedText: UNDECODED_TEXT,
+    UndecodedAny: UNDECODED_ANY,
+}

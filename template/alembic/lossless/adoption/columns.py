@@ -1,7 +1,8 @@
 """A type for each column that all its stored values fit.
 
 SQLite stores any value in any column ("Datatypes In SQLite"); SQLAlchemy's DateTime, Numeric and so on raise on a
-value they do not expect, or read another one than was stored. So the data decide. Knows types and values, no SQL.
+value they do not expect, or read another one than was stored. So the data decide. Knows types and values, and how to
+ask an engine for them; knows no SQL.
 """
 
 from __future__ import annotations
@@ -9,13 +10,18 @@ from __future__ import annotations
 import datetime
 import decimal
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, types
+from alembic.util import CommandError
+from sqlalchemy import Column, Table, types
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
+
+from ..native import Native, Source
 
 # What a name says about the values that a column is meant to hold, where SQLAlchemy has no type of that name: the
 # first word found decides ("Determination Of Column Affinity" of SQLite's documentation uses the same way).
@@ -62,6 +68,9 @@ MOMENTS: tuple[tuple[type[TypeEngine[Any]], re.Pattern[str]], ...] = (
     (types.Date, re.compile(DAY)),
     (types.Time, re.compile(TIME)),
 )
+
+SAMPLE = 1000  # rows of each table whose values are looked at in any case
+PATIENCE = 10.0  # seconds for looking at the others, where a type must fit them all
 
 
 class AsStored(types.UserDefinedType[Any]):
@@ -225,3 +234,159 @@ def annotation(type_: TypeEngine[Any]) -> str:
     if python in (datetime.datetime, datetime.date, datetime.time, decimal.Decimal):
         return f"{python.__module__}.{python.__name__}"
     return python.__name__
+
+
+# --- The values that are stored -----------------------------------------------------------------------------------
+
+
+def choose_types(tables: Iterable[Table], source: Source, native: Native) -> list[str]:
+    """Give each column a type that its values fit; they are kept in the column's `info`.
+
+    Returns:
+        What is worth knowing about it.
+    """
+    look = Look(source, native)
+    notes = []
+    undecoded: dict[Column[Any], Undecoded] = {}
+    for table in tables:
+        look.at(table)
+        for column in table.columns:
+            chosen = column.info["fit"] = look.choose(column)
+            if column.name in look.undecoded:
+                undecoded[column] = look.undecoded[column.name]
+            if chosen.misfit:
+                notes.append(
+                    f"{table.name}.{column.name} holds values that are no "
+                    f"{column.type.compile(look.dialect)}: the model reads them as they are stored"
+                )
+    notes += look.notes + told_undecoded(undecoded)
+    follow_keys(undecoded, source, native)
+    return notes
+
+
+class Look:
+    """A look at the values of one table after the other, with patience for all of them together."""
+
+    def __init__(self, source: Source, native: Native) -> None:
+        self.source = source
+        self.native = native
+        self.dialect = source.engine.dialect
+        self.deadline = time.monotonic() + PATIENCE
+        self.notes: list[str] = []
+        self.samples: dict[str, Sequence[Any]] = {}  # some values, by column
+        self.has_all = True  # whether these are all
+        self.undecoded: dict[str, Undecoded] = {}
+
+    def at(self, table: Table) -> None:
+        """Read some rows of a table, and see whether all of its text can be read."""
+        names = [column.name for column in table.columns]
+        rows: list[tuple[Any, ...]] = []
+        self.undecoded = {}
+        try:
+            rows = list(self.native.rows(self.source, table.name, names, SAMPLE))
+            began = time.monotonic()
+            if rows:
+                self.undecoded = look_for_undecoded(table.name, names, self.source, self.native)
+            self.deadline += (
+                time.monotonic() - began
+            )  # it cannot be left out, however long it takes
+        except CommandError:
+            raise
+        except Exception as error:  # a generated column whose function is missing, for one
+            self.notes.append(f"rows of table {table.name!r} cannot be read here: {error}")
+        samples = zip(*rows, strict=True) if rows else [()] * len(names)
+        self.samples = dict(zip(names, samples, strict=True))
+        self.has_all = len(rows) < SAMPLE
+
+    def choose(self, column: Column[Any]) -> Fit:
+        """The type for a column of that table."""
+        if column.name in self.undecoded:
+            return fit_undecoded(column, self.undecoded[column.name].kinds, self.dialect)
+        return fit(column, self.samples[column.name], lambda: self.rest(column), self.dialect)
+
+    def rest(self, column: Column[Any]) -> Iterator[Any]:
+        """All values of a column, if there are more than the sample.
+
+        Raises:
+            TooMany: patience is at its end.
+        """
+        if self.has_all:
+            return
+        values = self.native.rows(self.source, column.table.name, [column.name], None)
+        for count, (value,) in enumerate(values):
+            if count % 10_000 == 0 and time.monotonic() > self.deadline:
+                raise TooMany
+            yield value
+
+
+@dataclass
+class Undecoded:
+    """What is stored in a column of which some text is not UTF-8."""
+
+    number: int = 0  # of such texts
+    kinds: set[type] = field(default_factory=set)  # of all values
+
+
+def told_undecoded(undecoded: Mapping[Column[Any], Undecoded]) -> list[str]:
+    """What a person should know of text that is not UTF-8: where it is, how much, and what the models do with it."""
+    places: dict[type[TypeEngine[Any]], list[str]] = defaultdict(list)
+    for column, found in undecoded.items():
+        values = "value" if found.number == 1 else "values"
+        place = f"{column.table.name}.{column.name} ({found.number} {values})"
+        places[type(column.info["fit"].type)].append(place)
+    written = {
+        UndecodedText: "and writes the same bytes again",
+        UndecodedAny: "and cannot write them, since the column holds other values than text, too",
+    }
+    return [
+        f"text that is not UTF-8 is stored in {', '.join(names)}: {type_.__name__} in models.py "
+        f"reads it with lone surrogates for the bytes that are not, {written[type_]}"
+        for type_, names in places.items()
+    ]
+
+
+def look_for_undecoded(
+    table: str, names: list[str], source: Source, native: Native
+) -> dict[str, Undecoded]:
+    """The columns of a table that hold text which is not UTF-8.
+
+    Raises:
+        UnicodeError: there is such text, and no way to read it.
+    """
+    if native.decodes(source, table, names):
+        return {}
+    if source.encoding != "UTF-8":
+        # A cast to bytes would give UTF-16 there, but UTF-8 in a database that the baseline builds.
+        raise UnicodeError(f"some text in it is not {source.encoding}")
+    found = {name: Undecoded() for name in names}
+    for row in native.rows(source, table, names, None):
+        for value, column in zip(row, found.values(), strict=True):
+            if value is not None:
+                column.kinds.add(type(value))
+                column.number += isinstance(value, str) and not is_utf8(value)
+    return {name: column for name, column in found.items() if column.number}
+
+
+def follow_keys(undecoded: Iterable[Column[Any]], source: Source, native: Native) -> None:
+    """Give the text at the other ends of foreign keys the same type: a relationship looks there for the same values."""
+    waiting = [column for column in undecoded if isinstance(column.info["fit"].type, UndecodedText)]
+    if not waiting:
+        return
+    ends: dict[Column[Any], list[Column[Any]]] = defaultdict(list)
+    for table in waiting[0].table.metadata.tables.values():
+        for key in table.foreign_keys:
+            ends[key.parent].append(key.column)
+            ends[key.column].append(key.parent)
+    while waiting:
+        for column in ends[waiting.pop()]:
+            if not is_plain_text(column):
+                continue
+            values = native.rows(source, column.table.name, [column.name], None)
+            if kinds(value for (value,) in values) <= {str}:
+                column.info["fit"] = fit_undecoded(column, {str}, source.engine.dialect)
+                waiting.append(column)
+
+
+def is_plain_text(column: Column[Any]) -> bool:
+    type_ = column.info["fit"].type
+    return isinstance(type_, types.String) and not isinstance(type_, UndecodedText)

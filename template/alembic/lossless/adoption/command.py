@@ -337,11 +337,11 @@ class Adoption:
 
     def generate(self, source: Source, schemas: list[str | None]) -> tuple[str, int]:
         """The source of models.py, and for how many tables; what it is made from is let go."""
-        from . import models
+        from . import columns, models
 
         metadata = models.reflect(source, schemas)
         tables = self.progress.counted(metadata.tables.values(), len(metadata.tables))
-        self.report.notes += models.choose_types(tables, source, self.native)
+        self.report.notes += columns.choose_types(tables, source, self.native)
         return models.generate(metadata, source, self.options.generator), len(metadata.tables)
 
     def write_baseline(self, source: Source) -> None:

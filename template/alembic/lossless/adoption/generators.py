@@ -11,7 +11,6 @@ import unicodedata
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from itertools import count
 from keyword import iskeyword
@@ -37,7 +36,7 @@ from sqlalchemy.exc import SAWarning
 from sqlalchemy.types import TypeEngine
 
 from . import code
-from .columns import AsStored, Fit, UndecodedAny, UndecodedText
+from .columns import Fit
 from .without_inflect import without_inflect
 
 with without_inflect():
@@ -62,117 +61,6 @@ RESERVED_ATTRIBUTES = frozenset({"metadata", "registry", "type_annotation_map"})
 AMBIGUOUS_NAMES = frozenset({"l", "I", "O"})
 # What Pydantic keeps for itself, whatever follows ("protected_namespaces" of its configuration).
 PROTECTED_PREFIXES = ("model_dump", "model_validate")
-HELPERS = ("Declared", "AsStored", "UndecodedText", "UndecodedAny", "write_declaration")
-
-
-@dataclass(frozen=True)
-class Helper:
-    """Something that models.py defines for its columns."""
-
-    imports: Mapping[str, str]  # names, by package
-    source: str
-
-
-AS_STORED = Helper(
-    {"sqlalchemy.types": "UserDefinedType", "typing": "Any"},
-    '''class AsStored(UserDefinedType[Any]):
-    """Values as the database stores them, of any kind."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        return ""
-''',
-)
-UNDECODED_TEXT = Helper(
-    {
-        "sqlalchemy": "BindParameter ColumnElement Dialect LargeBinary Text cast type_coerce",
-        "sqlalchemy.types": "TypeDecorator",
-        "typing": "Any",
-    },
-    '''class UndecodedText(TypeDecorator[str]):
-    """Text of which some is not UTF-8: bytes that are not become lone surrogates, and the same bytes again.
-
-    `text.encode("utf-8", "surrogateescape")` shows the bytes (PEP 383).
-    """
-
-    impl = Text
-    cache_ok = True
-
-    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        return type_coerce(cast(column, LargeBinary), self)
-
-    def bind_expression(self, bindvalue: BindParameter[Any]) -> ColumnElement[Any]:
-        return cast(bindvalue, Text)
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
-
-    def process_literal_param(self, value: Any, dialect: Dialect) -> Any:
-        return value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
-''',
-)
-UNDECODED_ANY = Helper(
-    {
-        "sqlalchemy": "ColumnElement Dialect LargeBinary Text case cast func type_coerce",
-        "sqlalchemy.types": "TypeDecorator",
-        "typing": "Any",
-    },
-    '''class UndecodedAny(TypeDecorator[Any]):
-    """Values of any kind; bytes of text that are not UTF-8 are read as lone surrogates, and cannot be written.
-
-    `text.encode("utf-8", "surrogateescape")` shows the bytes (PEP 383).
-    """
-
-    impl = Text
-    cache_ok = True
-
-    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        kind = func.typeof(column)
-        labelled = cast(kind.concat(":").concat(column), LargeBinary)
-        return type_coerce(case((kind.in_(["text", "blob"]), labelled), else_=column), self)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        kind, _, content = value.partition(b":") if isinstance(value, bytes) else (b"", b"", b"")
-        if kind == b"text":
-            return content.decode("utf-8", "surrogateescape")
-        return content if kind == b"blob" else value
-''',
-)
-DECLARED = Helper(
-    {
-        "sqlalchemy.ext.compiler": "compiles",
-        "sqlalchemy.types": "TypeDecorator TypeEngine UserDefinedType",
-        "typing": "Any",
-    },
-    '''class Declared(TypeDecorator[Any]):
-    """A column type under the name that this database declares it with; `handled_as` says what its values are."""
-
-    impl: TypeEngine[Any] | type[TypeEngine[Any]] = UserDefinedType
-    cache_ok = True
-
-    def __init__(self, declaration: str, handled_as: TypeEngine[Any]) -> None:
-        super().__init__()
-        self.declaration = declaration
-        self.handled_as = handled_as
-        self.impl = handled_as
-
-
-@compiles(Declared)
-def write_declaration(type_: Declared, compiler: Any, **_: Any) -> str:
-    """What stands behind the column's name in CREATE TABLE."""
-    return type_.declaration
-''',
-)
-# What handles the values of a column, where SQLAlchemy has nothing that does.
-VALUE_HELPERS: dict[type[TypeEngine[Any]], Helper] = {
-    AsStored: AS_STORED,
-    UndecodedText: UNDECODED_TEXT,
-    UndecodedAny: UNDECODED_ANY,
-}
 
 
 class Corrections(TablesGenerator):
@@ -254,13 +142,13 @@ class Corrections(TablesGenerator):
 
     def collect_imports_for_column(self, column: Column[Any]) -> None:
         fit = self.fits[column]
-        helper = VALUE_HELPERS.get(type(fit.type))
+        helper = code.VALUE_HELPERS.get(type(fit.type))
         if helper is None:
             self.add_import(fit.type)
         else:
             self._import_all(helper.imports)
         if fit.declaration is not None:
-            self._import_all(DECLARED.imports)
+            self._import_all(code.DECLARED.imports)
         if isinstance(column.server_default, Computed):
             self.add_literal_import("sqlalchemy", "Computed")
             self._import_sql(column.server_default.sqltext, string_allowed=True)
@@ -283,11 +171,11 @@ class Corrections(TablesGenerator):
         fits = self.fits.values()
         helpers = [
             helper.source
-            for kind, helper in VALUE_HELPERS.items()
+            for kind, helper in code.VALUE_HELPERS.items()
             if any(type(fit.type) is kind for fit in fits)
         ]
         if any(fit.declaration is not None for fit in fits):
-            helpers.append(DECLARED.source)
+            helpers.append(code.DECLARED.source)
         return "\n\n".join(filter(None, [*helpers, "\n".join(self.base.declarations)]))
 
     def render_class(self, model: ModelClass) -> str:
@@ -463,7 +351,7 @@ class ClassCorrections(Corrections, DeclarativeGenerator):
     def generate_model_name(self, model: Model, global_names: set[str]) -> None:
         if isinstance(model, ModelClass):
             self.taken = self.names_used_in(model)
-        super().generate_model_name(model, global_names | {self.base_class_name, *HELPERS})
+        super().generate_model_name(model, global_names | {self.base_class_name, *code.HELPERS})
 
     def names_used_in(self, model: ModelClass) -> set[str]:
         """Names that annotations in the class's body use, so that no attribute may be called so."""
