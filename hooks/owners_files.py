@@ -71,21 +71,21 @@ def is_owners(path: str) -> bool:
 
 
 @cache
-def render(end: str) -> Path:
+def render(end: str, answers: str = "") -> Path:
     """The project as one of the two versions writes it, rendered with that version's answers."""
     folder = Path(tempfile.mkdtemp(dir=store()), "project")
-    answers = store() / "answers.yml" if end == "from" else memory()["answers_file"]
-    copy = ["copy", "--quiet", "--defaults", "--skip-tasks", "--vcs-ref", version(end)]
-    where = ["--data-file", str(answers), str(TEMPLATE), str(folder)]
-    command = [sys.executable, "-m", "copier", *copy, *where]
-    subprocess.run(command, check=False, capture_output=True)  # without it all counts as changed
+    answers = str(store() / "answers.yml") if end == "from" else answers or memory()["answers_file"]
+    command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", "--skip-tasks"]
+    where = ["--vcs-ref", version(end), "--data-file", answers, str(TEMPLATE), str(folder)]
+    subprocess.run([*command, *where], check=False, capture_output=True)  # else all is changed
     return folder
 
 
 def written_by_template(path: str, content: bytes) -> bool:
     """Whether the template's last version wrote just this there, so that nothing is the owner's."""
     rendered = render("from") / path
-    return rendered.is_file() and rendered.read_bytes() == content
+    text = rendered.read_bytes() if rendered.is_file() else None
+    return text is not None and content in (text, text.replace(b"\r\n", b"\n"))
 
 
 # --- Before -----------------------------------------------------------------------------------
@@ -155,11 +155,9 @@ def marked(paths: Iterable[str]) -> dict[str, str]:
 
 def in_git(content: bytes, blob: str) -> bool:
     """Whether git has just this content under that name, line endings apart."""
-    kinds = {40: hashlib.sha1, 64: hashlib.sha256}
-    for text in (content, content.replace(b"\r\n", b"\n")):
-        if kinds[len(blob)](b"blob %d\0%b" % (len(text), text)).hexdigest() == blob:
-            return True
-    return False
+    kind = {40: hashlib.sha1, 64: hashlib.sha256}[len(blob)]
+    texts = (content, content.replace(b"\r\n", b"\n"))
+    return blob in [kind(b"blob %d\0%b" % (len(text), text)).hexdigest() for text in texts]
 
 
 def mergeable(content: bytes) -> bool:
@@ -224,10 +222,7 @@ def aside() -> list[str]:
 def put_back_deleted() -> Iterable[tuple[str, str]]:
     """Files that a version no longer ships go only if their owner changed nothing in them."""
     deleted = set(names(git("ls-files", "-z", "--deleted"))) & shipped(version("from"))
-    for path in sorted(deleted - set(aside())):
-        if not written_by_template(path, git("cat-file", "blob", f":./{path}")):
-            git("checkout-index", "--force", "--", path)
-            yield path, "the template no longer has it; kept, because you changed it"
+    return put_back(deleted, "the template no longer has it; kept, because you changed it")
 
 
 def put_back_binary() -> Iterable[tuple[str, str]]:
@@ -235,10 +230,14 @@ def put_back_binary() -> Iterable[tuple[str, str]]:
     changed = [line.split("\t") for line in names(git("diff", "-z", "--relative", "--numstat"))]
     # No other than the template's: a database may be in use right now.
     binary = {path for added, _, path in changed if added == "-"} & shipped(version("to"))
-    for path in sorted(binary - set(aside())):
+    return put_back(binary, "yours stays; the template has a file of that name, too")
+
+
+def put_back(paths: set[str], why: str) -> Iterable[tuple[str, str]]:
+    for path in sorted(paths - set(aside())):
         if not written_by_template(path, git("cat-file", "blob", f":./{path}")):
             git("checkout-index", "--force", "--", path)
-            yield path, "yours stays; the template has a file of that name, too"
+            yield path, why
 
 
 def merge_aside() -> Iterable[tuple[str, str]]:
@@ -247,14 +246,15 @@ def merge_aside() -> Iterable[tuple[str, str]]:
     left = rejects() if names_aside else []
     for name in names_aside:
         path, copy = Path(name), store() / "owner" / name
-        if same(path, copy):
+        if same(path, copy) and not (path.is_symlink() and brings_news(name)):
             continue
         why = noted["why"].get(name, "an earlier update was interrupted")
         base, new = render("from") / name, render("to") / name
+        files = base.is_file() and new.is_file() and not copy.is_symlink()
         if same(base, copy):
             if new.is_file():
                 replace(path, new)
-        elif copy.is_symlink() or not (base.is_file() and new.is_file()) or is_binary(copy):
+        elif not files or b"\0" in copy.read_bytes():
             replace(path, copy)
             yield name, f"yours stays; {why}, so nothing was merged"
         else:
@@ -265,6 +265,12 @@ def merge_aside() -> Iterable[tuple[str, str]]:
         clear_away(name, left)
 
 
+def brings_news(name: str) -> bool:
+    """Whether the template has changed a file, or has it only now."""
+    new = render("to") / name
+    return new.is_file() and not same(render("from") / name, new)
+
+
 def clear_away(name: str, left: list[str]) -> None:
     """Undo what Copier left of its own attempt: a conflict in the index, a *.rej among `left`."""
     whole = os.path.islink(name) or not os.path.exists(name)
@@ -273,10 +279,6 @@ def clear_away(name: str, left: list[str]) -> None:
         git("reset", "--quiet", "--", name)
     if f"{name}.rej" in left:
         os.unlink(f"{name}.rej")
-
-
-def is_binary(path: Path) -> bool:
-    return b"\0" in path.read_bytes()
 
 
 def put_back_marks() -> None:

@@ -2,12 +2,12 @@
 
 Copier runs this in the project's folder, with its own Python, twice in each update:
 
-    python update.py before ANSWERS_FILE QUIET    before it writes anything
-    python update.py after ANSWERS_FILE QUIET     when it has written and merged everything
+    python update.py before ANSWERS_FILE QUIET GIVEN    before it writes anything
+    python update.py after ANSWERS_FILE QUIET           when it has written and merged everything
 
 Copier merges text that git tracks. By itself it would overwrite a file that git ignores or that is
 binary, and delete a file that the template no longer ships, whoever wrote what is in it. What is
-done about such files is in owners_files.py. This changes nothing else, save that conflicts in files
+done about such files is in owners_files.py, and what it cannot get past in in_the_way.py. This changes nothing else, save that conflicts in files
 that Alembic reads become comments: so Alembic can start, and say where they are.
 """
 
@@ -20,6 +20,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from in_the_way import refuse
 from owners_files import (
     AFTER,
     BEFORE,
@@ -27,7 +28,6 @@ from owners_files import (
     aside,
     destination,
     git,
-    is_owners,
     merge_aside,
     names,
     put_back_binary,
@@ -37,17 +37,19 @@ from owners_files import (
     rejects,
     remember,
     store,
-    tree,
     version,
 )
 
 
-def main(stage: str, answers_file: str, quiet: str) -> None:
-    """Do the stage's work in the current folder; `quiet` is the person's wish, True or False."""
+def main(stage: str, answers_file: str, quiet: str, given: str = "") -> None:
+    """Do the stage's work in the current folder.
+
+    Args:
+        quiet: the person's wish, True or False.
+        given: the names of the answers that came with the command, in one text.
+    """
     if stage == "before":
-        refuse_folders_in_the_way()
-        refuse_settings_in_the_way()
-        refuse_rejects_in_the_way()
+        refuse(answers_file, given)
         remember(answers_file)
     else:
         for path, what in [*put_back_deleted(), *put_back_binary(), *merge_aside()]:
@@ -59,46 +61,6 @@ def main(stage: str, answers_file: str, quiet: str) -> None:
         if quiet != "True":
             tell_news()
         shutil.rmtree(store())
-
-
-# --- What to refuse ---------------------------------------------------------------------------
-
-
-def refuse_folders_in_the_way() -> None:
-    """Copier would stop half-way at a folder where it wants a file, or the other way round."""
-    for path in sorted(map(destination, (path for path in tree(version("to")) if "{" not in path))):
-        taken = [str(parent) for parent in Path(path).parents if parent.is_file()]
-        taken += [path] if Path(path).is_dir() else []
-        if taken and not is_owners(path):
-            sys.exit(
-                f"Nothing was changed: the template brings {path}, and {taken[0]} is in the way. "
-                "Rename that, commit, and update again."
-            )
-
-
-def refuse_settings_in_the_way() -> None:
-    """Copier merges with `git apply`, and does not look whether that refused or changed lines."""
-    setting = settings("apply.whitespace")
-    if setting not in ("", "nowarn", "warn"):
-        now = "GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=apply.whitespace GIT_CONFIG_VALUE_0=nowarn"
-        sys.exit(
-            f"Nothing was changed: your git has apply.whitespace={setting}, with which lines of "
-            f"yours could be lost. Set this for the update, in front of the command: {now}"
-        )
-
-
-def settings(name: str) -> str:
-    """A setting of git's; the empty text if it is not set."""
-    return git("config", "--default", "", "--get", name).decode().strip()
-
-
-def refuse_rejects_in_the_way() -> None:
-    """Copier takes every *.rej that git does not track for its own."""
-    for path in rejects():
-        sys.exit(
-            f"Nothing was changed: {path} is left over from a merge, and Copier would take it for "
-            "its own. Move or delete it, and update again."
-        )
 
 
 # --- What to tell -----------------------------------------------------------------------------

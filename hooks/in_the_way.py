@@ -1,0 +1,225 @@
+"""What Copier's update would stop half-way at, or lose lines with: say so before it begins.
+
+Each check ends the update with one message: what is wrong, where, what to do. None changes anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from owners_files import destination, git, is_owners, names, rejects, render, store, tree, version
+
+
+def refuse(answers_file: str, given: str) -> None:
+    """Make all checks in the current folder; `given` names the answers that --data brings."""
+    refuse_environment()
+    refuse_git_at_work()
+    refuse_names()
+    refuse_settings()
+    refuse_rejects()
+    recorded = answers(answers_file)
+    coming = files(version("to"), recorded, given)
+    refuse_places(coming)
+    refuse_closed(coming, files(version("from"), recorded, given), answers_file, given)
+
+
+def stop(reason: str) -> None:
+    sys.exit(f"Nothing was changed: {reason}")
+
+
+# --- git --------------------------------------------------------------------------------------
+
+
+def refuse_environment() -> None:
+    """With one index for all repositories, Copier's own ones have overwritten it by now."""
+    index = os.environ.get("GIT_INDEX_FILE", "")
+    if os.path.isabs(index):
+        sys.exit(
+            "No file was changed, but git's index: Copier cannot update while GIT_INDEX_FILE is set, "
+            f"as it is in hooks of git's. Unset it, delete {index}, git reset, and update again."
+        )
+
+
+def refuse_git_at_work() -> None:
+    """Copier and this hook write to git's folder, and commit in folders of their own."""
+    lock = Path(os.fsdecode(git("rev-parse", "--git-path", "index.lock")).rstrip("\n"))
+    if lock.exists():
+        stop(f"git is at work here, or was interrupted. If it does not run, delete {lock}")
+    objects = Path(os.fsdecode(git("rev-parse", "--git-path", "objects")).rstrip("\n"))
+    for folder in (lock.parent, objects):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            stop(f"you may not write to git's folder {folder}.")
+    person = {"NAME": "Copier", "EMAIL": "copier@copier"}
+    both = {f"GIT_{r}_{key}": text for r in ("AUTHOR", "COMMITTER") for key, text in person.items()}
+    options = ["--allow-empty", "-m", "Try", "--no-gpg-sign", "--no-verify"]  # as Copier
+    with TemporaryDirectory(dir=store()) as trial:
+        git("init", folder=Path(trial))
+        command, environment = ["git", "commit", *options], os.environ | both
+        tried = subprocess.run(
+            command,
+            check=False,
+            cwd=trial,
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+    if tried.returncode:
+        said = os.fsdecode(tried.stderr).strip() or "a hook of git's that is there for all folders"
+        stop(
+            f"your git cannot commit in a new folder, as Copier has to: {said}\n"
+            f"If it is a hook, set this in front of the command: {settings(['core.hooksPath'])}"
+        )
+
+
+def refuse_names() -> None:
+    """Copier reads the names of the project's files, and of those that git does not track."""
+    for name in listed():
+        try:
+            os.fsencode(name).decode("utf-8")
+        except UnicodeDecodeError:
+            shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+            stop(
+                f"the name of the file {shown} is not UTF-8, with which Copier would stop half-way. "
+                "Rename it, commit that if git tracks it, and update again."
+            )
+
+
+def listed() -> list[str]:
+    """Names as Copier asks git for them: all here, and in the whole repository the untracked."""
+    top = Path(os.fsdecode(git("rev-parse", "--show-toplevel")).rstrip("\n"))
+    status = names(git("status", "--porcelain", "--ignored", "-z", folder=top))
+    return names(git("ls-files", "-z")) + [line[3:] for line in status if line[:2] in ("??", "!!")]
+
+
+def refuse_settings() -> None:
+    """Copier merges with `git apply`, and does not look whether that refused or changed lines.
+
+    Nor can it read names that are not ASCII unless git quotes them.
+    """
+    wrong = []
+    if setting("apply.whitespace") not in ("", "nowarn", "warn"):
+        wrong.append("apply.whitespace")
+    if setting("core.quotePath", "--type=bool") == "false":
+        wrong += [] if all(map(str.isascii, listed())) else ["core.quotePath"]
+    if wrong:
+        what = " and ".join(f"{name}={setting(name)}" for name in wrong)
+        stop(
+            f"your git has {what}, with which Copier stops half-way or lines of yours could be "
+            f"lost. Set this for the update, in front of the command: {settings(wrong)}"
+        )
+
+
+def setting(name: str, *options: str) -> str:
+    """A setting of git's; the empty text if it is not set."""
+    return git("config", *options, "--default", "", "--get", name).decode().strip()
+
+
+def settings(wanted: list[str]) -> str:
+    """Variables with which git has other settings, for one command."""
+    good = {"apply.whitespace": "nowarn", "core.quotePath": "true", "core.hooksPath": "/dev/null"}
+    pairs = (
+        f"GIT_CONFIG_KEY_{number}={name} GIT_CONFIG_VALUE_{number}={good[name]}"
+        for number, name in enumerate(wanted)
+    )
+    return " ".join([f"GIT_CONFIG_COUNT={len(wanted)}", *pairs])
+
+
+def refuse_rejects() -> None:
+    """Copier takes every *.rej that git does not track for its own."""
+    for path in rejects():
+        stop(
+            f"{path} is left over from a merge, and Copier would take it for "
+            "its own. Move or delete it, and update again."
+        )
+
+
+# --- Places -----------------------------------------------------------------------------------
+
+
+def answers(answers_file: str) -> dict[str, str]:
+    """The answers as they are recorded, and where."""
+    text = Path(answers_file).read_text("utf-8")
+    found = dict(re.findall(r"^(\w+): (.*)$", text, flags=re.MULTILINE))
+    plain = {name: answer.strip("'\" ") for name, answer in found.items()}
+    return plain | {"_copier_conf.answers_file": answers_file}
+
+
+def files(commit: str, recorded: dict[str, str], given: str) -> list[str]:
+    """Where files of the template at a commit land, with these answers and any other given ones."""
+    found, asked = set(), given.split()
+    for path in tree(commit):
+        conditions = re.findall(r"{% if (\w+) == '([^']*)' %}", path)
+        if all(name in asked or recorded.get(name, value) == value for name, value in conditions):
+            place = destination(path)
+            for name in re.findall(r"{{ (\S+) }}", place):
+                place = place.replace("{{ " + name + " }}", recorded.get(name, name))
+            found.add(place)
+    return sorted(found)
+
+
+def refuse_places(coming: list[str]) -> None:
+    """Copier stops at a folder where it wants a file, the other way round, and at a link out."""
+    for path in coming:
+        folders = [folder for folder in reversed(Path(path).parents) if folder.name]
+        for folder in folders:
+            if leads_out(folder):
+                stop(
+                    f"the template brings {path}, and {folder} is a link out of the project, or to "
+                    "itself, where Copier writes nothing. Put the folder itself there, commit, and update again."
+                )
+        taken = [place for place in folders if os.path.lexists(place) and not os.path.isdir(place)]
+        if os.path.exists(path) and not os.path.isfile(path) and not os.path.islink(path):
+            taken.append(Path(path))
+        if taken and not is_owners(path):
+            stop(
+                f"the template brings {path}, and {taken[0]} is in the way. "
+                "Rename that, commit, and update again."
+            )
+
+
+def leads_out(folder: Path) -> bool:
+    """Whether a folder is outside the project, or a link to itself: the question that Copier asks."""
+    try:
+        return not folder.resolve().is_relative_to(Path.cwd().resolve())
+    except (OSError, RuntimeError):
+        return True
+
+
+def refuse_closed(coming: list[str], before: list[str], answers_file: str, given: str) -> None:
+    """Copier stops at a file or folder that it may not write, unless nothing changes there."""
+    paths = [path for path in sorted({*coming, *before}) if not is_owners(path)]
+    shut = {path: place for path in paths if (place := closed(path))}
+    if shut and not given:
+        new = render("to", answers_file)
+        if new.is_dir():
+            shut = {path: shut[path] for path in shut if changes(path, new / path, path in coming)}
+        shutil.rmtree(new.parent)
+    for path, place in shut.items():
+        stop(
+            f"the update would write {path}, and you may not read or write {place}. "
+            f"Allow it, for example with chmod u+rwX {place}, and update again."
+        )
+
+
+def closed(path: str) -> str:
+    """The file, or the folder it is or would be in, if it may not be read and written."""
+    file = Path(path)
+    plain = os.path.isfile(file) and not os.path.islink(file)
+    if plain and not os.access(file, os.R_OK | os.W_OK):
+        return path
+    folder = next(parent for parent in file.parents if os.path.isdir(parent))
+    return "" if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else str(folder)
+
+
+def changes(path: str, new: Path, comes: bool) -> bool:
+    """Whether an update would write to a path, or remove what is there."""
+    if not new.is_file():
+        return not comes and os.path.lexists(path)
+    readable = os.path.isfile(path) and os.access(path, os.R_OK)
+    return not readable or Path(path).read_bytes() != new.read_bytes()

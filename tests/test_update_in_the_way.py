@@ -1,0 +1,211 @@
+"""What Copier would stop half-way at: it is said before anything is written, with the way on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import rendering
+from updating import NEW, SHARED, begin, edit, update
+
+UPDATE = ["update", "--defaults", "--trust", "--vcs-ref", NEW]
+LINKS = pytest.mark.skipif("sys.platform == 'win32'", reason="links and such need rights there")
+
+
+@pytest.fixture
+def project(begun: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(begun, tmp_path / "shop-list"))
+
+
+def state(project: Path) -> tuple[dict[str, bytes], str]:
+    """Files with their content, and what git says of them."""
+    return rendering.files(project), rendering.git("status", "--short", "--ignored", cwd=project)
+
+
+def refused(project: Path, reason: str, *arguments: str, **environment: str) -> str:
+    """The update fails before it changes anything; give what it says."""
+    before = state(project)
+    said = rendering.python("copier", *UPDATE, *arguments, cwd=project, status=1, **environment)
+    assert reason in said
+    assert "Traceback" not in said
+    assert state(project) == before
+    return said
+
+
+def link_out(place: Path) -> None:
+    """Move a folder out of the project, and leave a link to it."""
+    elsewhere = Path(str(place).partition("shop-list")[0], "elsewhere")
+    shutil.move(place, elsewhere)
+    place.symlink_to(elsewhere)
+
+
+def folder_for(place: Path) -> None:
+    place.unlink()
+    place.mkdir()
+    (place / "mine").write_text("mine\n")
+
+
+def link_to_itself(place: Path) -> None:
+    shutil.rmtree(place)
+    place.symlink_to(place.name)
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "reason"),
+    [
+        ("LICENSE", folder_for, "brings LICENSE, and LICENSE is in the way"),
+        pytest.param("alembic/lossless", link_out, "alembic/lossless is a link out", marks=LINKS),
+        pytest.param("src/shop_list", link_out, "src/shop_list is a link out", marks=LINKS),
+        pytest.param(".github", link_to_itself, ".github is a link", marks=LINKS),
+        pytest.param("Makefile", os.__dict__.get("mkfifo"), "Makefile is in the way", marks=LINKS),
+    ],
+)
+def test_a_place_where_copier_cannot_write_a_file(
+    place: str, change: Callable[[Path], None], reason: str, project: Path
+) -> None:
+    change(project / place)
+    rendering.commit(project, "Mine")
+    refused(project, reason)
+
+
+def test_a_folder_of_a_name_that_only_other_answers_bring(history: Path, tmp_path: Path) -> None:
+    project = begin(history, tmp_path / "shop-list", license="none")
+    for name in ("LICENSE", ".gitlab-ci.yml"):
+        (project / name).mkdir()
+        (project / name / "mine").write_text("mine\n")
+    rendering.commit(project, "Mine")
+    refused(project, "LICENSE is in the way", "--data", "license=MIT")
+    update(project)
+    assert (project / "LICENSE" / "mine").read_text() == "mine\n"
+    assert (project / ".gitlab-ci.yml" / "mine").read_text() == "mine\n"
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="names are always text there")
+@pytest.mark.parametrize("name", [b"src/caf\xe9.txt", b"caf\xe9.bak"], ids=["tracked", "ignored"])
+def test_a_name_that_is_not_utf_8(name: bytes, project: Path) -> None:
+    with (project / ".gitignore").open("a") as file:
+        file.write("*.bak\n")
+    Path(os.fsdecode(os.fsencode(project / "x")[:-1] + name)).touch()
+    rendering.commit(project, "Mine")
+    printable = name.decode("utf-8", "backslashreplace")
+    refused(project, f"the name of the file {printable} is not UTF-8")
+
+
+def test_a_setting_with_which_copier_cannot_read_names(project: Path) -> None:
+    rendering.git("config", "core.quotePath", "no", cwd=project)
+    (project / "src" / "é.txt").write_text("mine\n")
+    rendering.commit(project, "Mine")
+    said = refused(project, "your git has core.quotePath=no")
+    advised = said.partition("in front of the command: ")[2].splitlines()[0].split()
+    variables = dict(variable.split("=", 1) for variable in advised)
+    rendering.python("copier", *UPDATE, cwd=project, **variables)  # as it says
+    assert SHARED["alembic.ini"] in (project / "alembic.ini").read_text()
+
+
+@LINKS
+def test_a_hook_for_all_folders_that_lets_nobody_commit(project: Path, tmp_path: Path) -> None:
+    hook = tmp_path / "hooks" / "prepare-commit-msg"
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\necho No ticket. >&2\nexit 1\n")
+    hook.chmod(0o755)
+    setting = {"COUNT": "1", "KEY_0": "core.hooksPath", "VALUE_0": str(hook.parent)}
+    variables = {f"GIT_CONFIG_{name}": value for name, value in setting.items()}
+    said = refused(
+        project, "cannot commit in a new folder, as Copier has to: No ticket.", **variables
+    )
+    assert "GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null" in said
+
+
+def test_git_at_work(project: Path) -> None:
+    (project / ".git" / "index.lock").touch()
+    refused(project, "git is at work here, or was interrupted.")
+
+
+def test_an_index_for_all_repositories(project: Path) -> None:
+    """Copier has overwritten it before it runs anything of the template's."""
+    before = rendering.files(project)
+    index = str(project / ".git" / "index")
+    said = rendering.python("copier", *UPDATE, cwd=project, status=1, GIT_INDEX_FILE=index)
+    assert "No file was changed, but git's index" in said
+    (project / ".git" / "index").unlink()  # as it says
+    rendering.git("reset", "--quiet", cwd=project)
+    assert rendering.files(project) == before
+    update(project)
+
+
+def update_as_a_user(project: Path, *, status: int) -> str:
+    """Update without root's right to write everywhere."""
+    command = [sys.executable, "-m", "copier", *UPDATE]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may write everywhere, and there is no setpriv to take that right")
+        rights = "--bounding-set=-dac_override,-dac_read_search,-fowner"
+        command = ["setpriv", rights, *command]
+    return rendering.run(*command, cwd=project, status=status)
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="no such file modes")
+@pytest.mark.parametrize(
+    ("place", "mode", "reason"),
+    [
+        (
+            "alembic.ini",
+            0o444,
+            "would write alembic.ini, and you may not read or write alembic.ini",
+        ),
+        ("alembic/lossless", 0o555, "may not read or write alembic/lossless. Allow it"),
+        ("tools", 0o555, "would write tools/plain.sh, and you may not read or write tools."),
+        (".git", 0o555, "you may not write to git's folder .git."),
+    ],
+)
+def test_a_file_or_folder_that_may_not_be_written(
+    place: str, mode: int, reason: str, project: Path
+) -> None:
+    before = state(project)
+    usual = (project / place).stat().st_mode
+    (project / place).chmod(mode)
+    said = update_as_a_user(project, status=1)
+    (project / place).chmod(usual)
+    assert reason in said
+    assert "Traceback" not in said
+    assert state(project) == before
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="no such file modes")
+def test_a_file_that_may_not_be_written_nor_needs_to_be(project: Path) -> None:
+    (project / "LICENSE").chmod(0o444)
+    update_as_a_user(project, status=0)
+    assert (project / "LICENSE").stat().st_mode & 0o777 == 0o444
+
+
+@LINKS
+def test_links_within_the_project_stay_and_it_is_told_what_is_not_merged(project: Path) -> None:
+    (project / "docs").mkdir()
+    for place in ("README.md", "LICENSE", "alembic/lossless"):
+        link = project / place
+        shutil.move(link, project / "docs" / link.name)
+        link.symlink_to(os.path.relpath(project / "docs" / link.name, link.parent))
+    edit(project / "docs" / "lossless" / "naming.py", '"""', '"""Mine. ')
+    rendering.commit(project, "Mine")
+    readme = (project / "docs" / "README.md").read_text()
+    said = update(project)
+    assert "README.md: yours stays; it is a link, so nothing was merged" in said
+    assert "LICENSE" not in said
+    assert all((project / place).is_symlink() for place in ("README.md", "alembic/lossless"))
+    assert (project / "docs" / "README.md").read_text() == readme
+    assert "Mine. " in (project / "docs" / "lossless" / "naming.py").read_text()
+    assert (project / "docs" / "lossless" / "added.py").exists()
+
+
+def test_a_retired_file_goes_where_git_gives_files_other_line_ends(project: Path) -> None:
+    setting = {"COUNT": "1", "KEY_0": "core.autocrlf", "VALUE_0": "true"}
+    variables = {f"GIT_CONFIG_{name}": value for name, value in setting.items()}
+    rendering.git("rm", "-r", "--quiet", "--cached", ".", cwd=project)
+    rendering.run("git", "reset", "--quiet", "--hard", cwd=project, **variables)
+    rendering.python("copier", *UPDATE, cwd=project, **variables)
+    assert not (project / "tools").exists()
