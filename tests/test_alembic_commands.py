@@ -109,14 +109,15 @@ def test_everything_works_from_another_folder_too(project: Path, tmp_path: Path)
     assert list(elsewhere.iterdir()) == []
 
 
-def test_models_may_become_a_package(project: Path) -> None:
+@pytest.mark.parametrize("init", ["", "from .base import Base as Base\n"])
+def test_models_may_become_a_package(project: Path, init: str) -> None:
     source = project / "src" / "shop_list" / "models.py"
     text = source.read_text()
     base, item = text.split("class Item(Base)")
     source.unlink()
     package = project / "src" / "shop_list" / "models"
     package.mkdir()
-    (package / "__init__.py").write_text('"""Models."""\n\nfrom .base import Base as Base\n')
+    (package / "__init__.py").write_text(init)
     (package / "base.py").write_text(base)
     (package / "item.py").write_text(
         "from sqlalchemy import String\nfrom sqlalchemy.orm import Mapped, mapped_column\n\n"
@@ -124,6 +125,18 @@ def test_models_may_become_a_package(project: Path) -> None:
     )
     # Nobody imports item.py, yet its table must not look like one to drop.
     assert "No new upgrade operations detected." in alembic(project, "check")
+
+
+def test_models_of_two_metadata_are_reported(project: Path) -> None:
+    source = project / "src" / "shop_list" / "models.py"
+    package = project / "src" / "shop_list" / "models"
+    package.mkdir()
+    source.rename(package / "item.py")
+    (package / "__init__.py").touch()
+    (package / "other.py").write_text("from sqlalchemy import MetaData\n\nmetadata = MetaData()\n")
+    output = alembic(project, "check", status=255)
+    assert "models.item and shop_list.models.other hold different metadata" in output
+    assert "Traceback" not in output
 
 
 def test_models_may_be_tables_without_classes(project: Path) -> None:

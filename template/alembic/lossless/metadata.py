@@ -33,19 +33,29 @@ def find_metadata(models: ModuleType) -> MetaData:
     """The metadata that all models share.
 
     Every submodule of a models package is imported first: a table whose module nobody imported
-    would look to autogenerate like one that should be dropped.
+    would look to autogenerate like one that should be dropped. What the package itself does not
+    hold may be in one of them.
 
     Args:
         models: the project's `models` module or package.
 
     Raises:
-        CommandError: the module holds neither a `Base`, nor a `metadata`, nor SQLModel classes.
+        CommandError: there is neither a `Base`, nor a `metadata`, nor any SQLModel class; or
+            submodules have several.
     """
-    import_submodules(models)
-    base = getattr(models, "Base", None)
-    for found in (getattr(base, "metadata", None), getattr(models, "metadata", None)):
-        if isinstance(found, MetaData):
-            return found
+    submodules = import_submodules(models)
+    own = metadata_in(models)
+    if own is not None:
+        return own
+    held = {module.__name__: metadata_in(module) for module in submodules}
+    names = {found: name for name, found in held.items() if found is not None}
+    if len(names) > 1:
+        raise CommandError(
+            f"{' and '.join(names.values())} hold different metadata; "
+            f"import the `Base` of all models into {models.__file__}"
+        )
+    if names:
+        return next(iter(names))
     sqlmodel = sys.modules.get("sqlmodel")
     if sqlmodel is not None and isinstance(sqlmodel.SQLModel.metadata, MetaData):
         return sqlmodel.SQLModel.metadata
@@ -55,10 +65,19 @@ def find_metadata(models: ModuleType) -> MetaData:
     )
 
 
-def import_submodules(package: ModuleType) -> None:
+def metadata_in(module: ModuleType) -> MetaData | None:
+    """The metadata of a module's `Base`, or its `metadata`; None if it has neither."""
+    base = getattr(module, "Base", None)
+    for found in (getattr(base, "metadata", None), getattr(module, "metadata", None)):
+        if isinstance(found, MetaData):
+            return found
+    return None
+
+
+def import_submodules(package: ModuleType) -> list[ModuleType]:
     """Import everything below a package; a plain module has nothing below it."""
-    for found in walk_packages(getattr(package, "__path__", []), package.__name__ + "."):
-        import_module(found.name)
+    found = walk_packages(getattr(package, "__path__", []), package.__name__ + ".")
+    return [import_module(below.name) for below in found]
 
 
 def conventional_name(
