@@ -62,6 +62,15 @@ def test_an_empty_revision_can_be_written_by_hand(project: Path) -> None:
     assert "(head)" in alembic(project, "current")
 
 
+def test_a_first_revision_is_written_without_complaints(project: Path) -> None:
+    for path in (project / "shoplist.db", *(project / "alembic" / "versions").glob("*.py")):
+        path.unlink()
+    output = alembic(project, "revision", "--autogenerate", "-m", "begin")
+    assert "Running post write hook 'format' ...\n  done" in output
+    python("ruff", "check", cwd=project)
+    python("ruff", "format", "--check", cwd=project)
+
+
 def test_a_revision_can_be_written_without_the_development_tools(project: Path) -> None:
     hidden = project / "hidden"
     hidden.mkdir()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-COMMANDS = (("check", "--fix"), ("format",))
+COMMANDS = (("check", "--fix-only"), ("format",))
 
 
 def main(revision: str) -> None:
