@@ -114,6 +114,17 @@ def test_server_projects_write_their_migrations_as_sql(render: Callable[..., Pat
     )
 
 
+def test_a_server_project_s_readme_offers_no_adoption_that_is_yet_to_come(
+    render: Callable[..., Path],
+) -> None:
+    for database in ("postgresql", "mariadb"):
+        text = (render(into=database, database=database) / "README.md").read_text("utf-8")
+        adopting = text.split("## Adopt a database")[1].split("## ")[0]
+        assert "SQLite databases only" in adopting
+        assert "python alembic/adopt.py" not in adopting
+        assert "alembic stamp head" in adopting
+
+
 def test_an_absent_server_is_reported_in_plain_words(render: Callable[..., Path]) -> None:
     for database, scheme in (("postgresql", "postgresql+psycopg"), ("mariadb", "mariadb+pymysql")):
         project = render(into=database, database=database)
