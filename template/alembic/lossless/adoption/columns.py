@@ -12,12 +12,12 @@ import decimal
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Column, Table, types
+from sqlalchemy import Column, MetaData, Table, types
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
@@ -69,6 +69,11 @@ MOMENTS: tuple[tuple[type[TypeEngine[Any]], re.Pattern[str]], ...] = (
     (types.Time, re.compile(TIME)),
 )
 
+# Why a column's values are handled as they are stored, though its declared type has a meaning.
+NO_FIT = "holds values that are no {declared}"
+NOT_FOUND = "is in a key whose values SQLAlchemy's {declared} would not find again"
+NOT_SEEN = "holds more values than could be looked at in time, of which any may be no {declared}"
+
 SAMPLE = 1000  # rows of each table whose values are looked at in any case
 PATIENCE = 10.0  # seconds for looking at the others, where a type must fit them all
 
@@ -101,11 +106,16 @@ class Fit:
     type: TypeEngine[Any]  # how values are handled
     declaration: str | None  # the declared text, where the type alone would not give it
     python: str  # the annotation
-    misfit: bool = False  # the declared type is about something else than the values
+    misfit: str = ""  # why the declared type is not taken: what is to be said of the column
 
 
 def fit(
-    column: Column[Any], sample: Sequence[Any], rest: Callable[[], Iterable[Any]], dialect: Dialect
+    column: Column[Any],
+    sample: Sequence[Any],
+    rest: Callable[[], Iterable[Any]],
+    dialect: Dialect,
+    *,
+    in_key: bool = False,
 ) -> Fit:
     """Choose how a column's values are handled.
 
@@ -114,23 +124,33 @@ def fit(
         sample: values that are stored in it.
         rest: gives the others; asked only for a type that converts what it reads, and may raise `TooMany`.
         dialect: the engine's, with its way to read values.
+        in_key: whether rows are found by the column's values.
     """
     declared = getattr(column.type, "declaration", None)
     wanted = column.type if declared is None else meaning(declared)
-    found = kinds(sample)
-    handled = (
-        wanted if wanted is not None and reads_all(wanted, sample, dialect) else as_they_are(found)
-    )
-    if handled is wanted and converts(handled, dialect):
-        try:
-            if not reads_all(handled, rest(), dialect):
-                handled = AsStored()
-        except TooMany:
-            handled = AsStored()
+    if wanted is None:
+        handled, why = as_they_are(kinds(sample)), ""
+    elif why := misfit(wanted, lambda: sample, dialect, in_key):
+        handled = as_they_are(kinds(sample))
+    else:
+        why = misfit(wanted, rest, dialect, in_key) if converts(wanted, dialect) else ""
+        handled = AsStored() if why else wanted
     written = (
         column.type.compile(dialect) if declared is not None or handled is not wanted else None
     )
-    return Fit(handled, written, annotation(handled), handled is not wanted and wanted is not None)
+    return Fit(handled, written, annotation(handled), why)
+
+
+def misfit(
+    type_: TypeEngine[Any], values: Callable[[], Iterable[Any]], dialect: Dialect, in_key: bool
+) -> str:
+    """Why a type is not for these values; nothing if it is."""
+    try:
+        if reads_all(type_, values(), dialect, in_key=in_key):
+            return ""
+        return NOT_FOUND if in_key and reads_all(type_, values(), dialect) else NO_FIT
+    except TooMany:
+        return NOT_SEEN
 
 
 def fit_undecoded(column: Column[Any], found: set[type], dialect: Dialect) -> Fit:
@@ -144,8 +164,9 @@ def fit_undecoded(column: Column[Any], found: set[type], dialect: Dialect) -> Fi
     declared = getattr(column.type, "declaration", None)
     wanted = column.type if declared is None else meaning(declared)
     handled = UndecodedText() if found == {str} else UndecodedAny()
-    misfit = wanted is not None and not (found == {str} and isinstance(wanted, types.String))
-    return Fit(handled, column.type.compile(dialect), annotation(handled), misfit)
+    fits = wanted is None or (found == {str} and isinstance(wanted, types.String))
+    why = "" if fits else NO_FIT
+    return Fit(handled, column.type.compile(dialect), annotation(handled), why)
 
 
 def is_utf8(text: str) -> bool:
@@ -171,15 +192,23 @@ def converts(type_: TypeEngine[Any], dialect: Dialect) -> bool:
     return type_.dialect_impl(dialect).result_processor(dialect, None) is not None
 
 
-def reads_all(type_: TypeEngine[Any], values: Iterable[Any], dialect: Dialect) -> bool:
-    """Whether a type reads these values, and reads them for what they are."""
+def reads_all(
+    type_: TypeEngine[Any], values: Iterable[Any], dialect: Dialect, *, in_key: bool = False
+) -> bool:
+    """Whether a type reads these values, and reads them for what they are.
+
+    What is read of a key finds its row again: it can be the key of a dictionary, such as a session keeps its objects
+    in, and is written as what is stored. SQLite finds no '10:20:30' when it is asked for '10:20:30.000000'.
+    """
+    if in_key and isinstance(type_, types.JSON):
+        return False
     known = (value for value in values if value is not None)
     if isinstance(type_, types.Boolean):
         return all(isinstance(value, int) and value in (0, 1) for value in known)
     read = type_.dialect_impl(dialect).result_processor(dialect, None)
     if read is None:
         return kinds(known) <= accepted_kinds(type_)
-    keeps = same_again(type_, dialect)
+    keeps = same_again(type_, dialect, exactly=in_key)
     try:
         for value in known:
             if not keeps(value, read(value)):
@@ -189,15 +218,17 @@ def reads_all(type_: TypeEngine[Any], values: Iterable[Any], dialect: Dialect) -
     return True
 
 
-def same_again(type_: TypeEngine[Any], dialect: Dialect) -> Callable[[Any, Any], bool]:
-    """A way to tell whether what was read from a stored value is written as what was stored."""
+def same_again(
+    type_: TypeEngine[Any], dialect: Dialect, *, exactly: bool = False
+) -> Callable[[Any, Any], bool]:
+    """A way to tell whether what was read from a stored value is written as what was stored, or means the same."""
+    write = type_.dialect_impl(dialect).bind_processor(dialect)
+    if (exactly or isinstance(type_, types.Numeric)) and write is not None:
+        return lambda value, result: bool(write(result) == value)
     for kind, written in MOMENTS:
         if isinstance(type_, kind):
             matches = written.fullmatch
             return lambda value, _: matches(value) is not None
-    write = type_.dialect_impl(dialect).bind_processor(dialect)
-    if isinstance(type_, types.Numeric) and write is not None:
-        return lambda value, result: bool(write(result) == value)
     return lambda value, result: True
 
 
@@ -239,13 +270,22 @@ def annotation(type_: TypeEngine[Any]) -> str:
 # --- The values that are stored -----------------------------------------------------------------------------------
 
 
-def choose_types(tables: Iterable[Table], source: Source, native: Native) -> list[str]:
+def choose_types(
+    metadata: MetaData, tables: Iterable[Table], source: Source, native: Native
+) -> list[str]:
     """Give each column a type that its values fit; they are kept in the column's `info`.
+
+    Args:
+        metadata: as reflected.
+        tables: its tables, which may be counted as they pass.
+        source: where their rows are.
+        native: the way to read them.
 
     Returns:
         What is worth knowing about it.
     """
-    look = Look(source, native)
+    ends = ends_of_keys(metadata)
+    look = Look(source, native, ends)
     notes = []
     undecoded: dict[Column[Any], Undecoded] = {}
     for table in tables:
@@ -255,21 +295,22 @@ def choose_types(tables: Iterable[Table], source: Source, native: Native) -> lis
             if column.name in look.undecoded:
                 undecoded[column] = look.undecoded[column.name]
             if chosen.misfit:
+                why = chosen.misfit.format(declared=column.type.compile(look.dialect))
                 notes.append(
-                    f"{table.name}.{column.name} holds values that are no "
-                    f"{column.type.compile(look.dialect)}: the model reads them as they are stored"
+                    f"{table.name}.{column.name} {why}: the model reads them as they are stored"
                 )
     notes += look.notes + told_undecoded(undecoded)
-    follow_keys(undecoded, source, native)
+    follow_keys(undecoded, ends, source, native)
     return notes
 
 
 class Look:
     """A look at the values of one table after the other, with patience for all of them together."""
 
-    def __init__(self, source: Source, native: Native) -> None:
+    def __init__(self, source: Source, native: Native, ends: Collection[Column[Any]]) -> None:
         self.source = source
         self.native = native
+        self.ends = ends  # of foreign keys
         self.dialect = source.engine.dialect
         self.deadline = time.monotonic() + PATIENCE
         self.notes: list[str] = []
@@ -302,7 +343,13 @@ class Look:
         """The type for a column of that table."""
         if column.name in self.undecoded:
             return fit_undecoded(column, self.undecoded[column.name].kinds, self.dialect)
-        return fit(column, self.samples[column.name], lambda: self.rest(column), self.dialect)
+        return fit(
+            column,
+            self.samples[column.name],
+            lambda: self.rest(column),
+            self.dialect,
+            in_key=column.primary_key or column in self.ends,
+        )
 
     def rest(self, column: Column[Any]) -> Iterator[Any]:
         """All values of a column, if there are more than the sample.
@@ -367,18 +414,26 @@ def look_for_undecoded(
     return {name: column for name, column in found.items() if column.number}
 
 
-def follow_keys(undecoded: Iterable[Column[Any]], source: Source, native: Native) -> None:
-    """Give the text at the other ends of foreign keys the same type: a relationship looks there for the same values."""
-    waiting = [column for column in undecoded if isinstance(column.info["fit"].type, UndecodedText)]
-    if not waiting:
-        return
+def ends_of_keys(metadata: MetaData) -> dict[Column[Any], list[Column[Any]]]:
+    """The columns at both ends of foreign keys, each with those at the other ends."""
     ends: dict[Column[Any], list[Column[Any]]] = defaultdict(list)
-    for table in waiting[0].table.metadata.tables.values():
+    for table in metadata.tables.values():
         for key in table.foreign_keys:
             ends[key.parent].append(key.column)
             ends[key.column].append(key.parent)
+    return ends
+
+
+def follow_keys(
+    undecoded: Iterable[Column[Any]],
+    ends: Mapping[Column[Any], Sequence[Column[Any]]],
+    source: Source,
+    native: Native,
+) -> None:
+    """Give the text at the other ends of foreign keys the same type: a relationship looks there for the same values."""
+    waiting = [column for column in undecoded if isinstance(column.info["fit"].type, UndecodedText)]
     while waiting:
-        for column in ends[waiting.pop()]:
+        for column in ends.get(waiting.pop(), ()):
             if not is_plain_text(column):
                 continue
             values = native.rows(source, column.table.name, [column.name], None)

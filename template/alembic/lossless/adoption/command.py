@@ -341,7 +341,7 @@ class Adoption:
 
         metadata = models.reflect(source, schemas)
         tables = self.progress.counted(metadata.tables.values(), len(metadata.tables))
-        self.report.notes += columns.choose_types(tables, source, self.native)
+        self.report.notes += columns.choose_types(metadata, tables, source, self.native)
         return models.generate(metadata, source, self.options.generator), len(metadata.tables)
 
     def write_baseline(self, source: Source) -> None:
