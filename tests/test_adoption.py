@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, types
+from sqlalchemy import Column, MetaData, Table, types
 from sqlalchemy.dialects.sqlite import dialect
 
 import rendering
@@ -22,6 +22,7 @@ import sqlite_shape
 from adopting import adopt, load, snapshot
 from lossless.adoption.columns import fit
 from lossless.adoption.project import UNTOUCHED, dotenv, fingerprint, ini_with_version_table
+from lossless.adoption.report import diagram
 from lossless.sqlite.catalogue import read_catalogue
 
 SCHEMA = """
@@ -168,6 +169,20 @@ def test_the_report_has_a_table_and_a_diagram(project: Path, database: Path) -> 
     report = (project / "report.md").read_text()
     assert "| views | 1 | 0 | 1 |" in report
     assert 't0 ||--o{ t1 : "artist_id"' in report
+
+
+def test_names_that_mermaid_would_stumble_over_are_drawn() -> None:
+    metadata = MetaData()
+    Table(
+        '50% "off" #1 \\', metadata, Column("pk", types.Integer(), primary_key=True), Column("Uk")
+    )
+    assert diagram(metadata) == [
+        "erDiagram",
+        '    t0["50#37; #34;off#34; #35;1 #92;"] {',
+        "        INTEGER c_pk PK",
+        "        NULL c_Uk",
+        "    }",
+    ]
 
 
 def test_the_baseline_can_be_written_as_sql(project: Path, database: Path, tmp_path: Path) -> None:

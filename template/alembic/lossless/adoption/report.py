@@ -15,6 +15,11 @@ from typing import TextIO, TypeVar
 
 from sqlalchemy import MetaData, Table
 
+KEY_WORDS = (
+    "PK",
+    "FK",
+    "UK",
+)  # of Mermaid's diagrams ("Attribute Keys and Comments" of its documentation)
 LISTED = 12  # names listed on the terminal; the Markdown report has all
 T = TypeVar("T")
 
@@ -170,10 +175,11 @@ def diagram(metadata: MetaData) -> list[str]:
 
 
 def word(text: str) -> str:
-    """A single word, which is all that Mermaid takes for a type or an attribute."""
+    """A single word, which is all that Mermaid takes for a type or an attribute; some words have a meaning there."""
     made = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
-    return made if made[:1].isalpha() else f"c_{made}"
+    return made if made[:1].isalpha() and made.upper() not in KEY_WORDS else f"c_{made}"
 
 
 def quoted(text: str) -> str:
-    return one_line(text).replace("#", "#35;").replace('"', "#quot;")
+    """Text between Mermaid's double quotes, with entities for the characters that cannot stand there."""
+    return re.sub(r'[#"%\\]', lambda found: f"#{ord(found[0])};", one_line(text))
