@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.util import CommandError
 from sqlalchemy import Column, MetaData, Table, types
 from sqlalchemy.dialects.sqlite import dialect
 
@@ -22,7 +24,7 @@ import sqlite_shape
 from adopting import adopt, load, snapshot
 from lossless.adoption.columns import fit
 from lossless.adoption.project import UNTOUCHED, dotenv, fingerprint, ini_with_version_table
-from lossless.adoption.report import diagram
+from lossless.adoption.report import Progress, diagram
 from lossless.sqlite.catalogue import read_catalogue
 
 SCHEMA = """
@@ -169,6 +171,28 @@ def test_the_report_has_a_table_and_a_diagram(project: Path, database: Path) -> 
     report = (project / "report.md").read_text()
     assert "| views | 1 | 0 | 1 |" in report
     assert 't0 ||--o{ t1 : "artist_id"' in report
+
+
+def test_nobody_need_read_what_an_adoption_prints(project: Path, database: Path) -> None:
+    command = [sys.executable, "alembic/adopt.py", f"sqlite:///{database}"]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=-1) as adoption:
+        assert adoption.stdout is not None
+        assert adoption.stderr is not None
+        adoption.stdout.close()
+        assert adoption.stderr.read() == b""
+    assert adoption.returncode == 0
+    run(project, "alembic", "check")
+
+
+def test_a_terminal_shows_trouble_on_a_line_of_its_own() -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    with pytest.raises(CommandError), Progress(terminal).phase("Stamp"):
+        raise CommandError("locked")
+    assert terminal.getvalue().endswith("Stamp       ...\r\x1b[K")
 
 
 def test_names_that_mermaid_would_stumble_over_are_drawn() -> None:
@@ -823,8 +847,6 @@ def test_a_moment_is_read_as_one_only_if_it_can_be_written_again(
 
 
 def test_dotenv_keeps_other_lines_and_every_character() -> None:
-    from io import StringIO
-
     from dotenv import dotenv_values
 
     url = r"postgresql://u:it's \a$HOME#%@h/d"

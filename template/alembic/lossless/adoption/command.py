@@ -328,7 +328,7 @@ class Adoption:
             name = f"src/{self.project.package}/models.py"
             path = self.work / "models.py"
             path.write_bytes(models.format_source(text, name, self.project.root).encode("utf-8"))
-            self.progress.result = f"{count} tables, {self.options.generator}"
+            self.progress.result = f"{count} {plural('table', count)}, {self.options.generator}"
             try:
                 return models.load(path)
             except Exception as error:  # whatever is wrong with them, the report says it
@@ -348,7 +348,10 @@ class Adoption:
         with self.progress.phase("Baseline"):
             (self.work / "versions").mkdir()
             self.revision = baseline.write(source, self.native, self.work / "versions")
-            self.progress.result = f"revision {self.revision}, {len(source.objects)} statements"
+            number = len(source.objects)
+            self.progress.result = (
+                f"revision {self.revision}, {number} {plural('statement', number)}"
+            )
 
     def prove(self, source: Source, metadata: MetaData) -> None:
         versions = self.work / "versions" if self.revision else self.project.versions

@@ -5,6 +5,7 @@ Knows nothing of databases but the tables of the models, which the diagram shows
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -42,33 +43,39 @@ class Progress:
         """
         self.step, self.result = step, ""
         began = time.perf_counter() if began is None else began
-        if self.stream.isatty():
-            print(f"{step:<12}...", end="", file=self.stream, flush=True)
-        yield
-        self._clear()
-        seconds = f"{time.perf_counter() - began:.1f} s"
-        print(f"{step:<12}{self.result}  ({seconds})", file=self.stream, flush=True)
+        self._show(f"{step:<12}...")
+        try:
+            yield
+        finally:
+            self._show("")  # what went wrong is told on a line of its own
+        self.note(f"{step:<12}{self.result}  ({time.perf_counter() - began:.1f} s)")
 
     def counted(self, items: Iterable[T], total: int) -> Iterator[T]:
         """The items, counted on the terminal as they pass."""
         shown = time.perf_counter() + 0.5
         for number, item in enumerate(items):
-            if self.stream.isatty() and time.perf_counter() > shown:
+            if time.perf_counter() > shown:
                 shown = time.perf_counter() + 0.1
-                print(
-                    f"\r\x1b[K{self.step:<12}{number} of {total}",
-                    end="",
-                    file=self.stream,
-                    flush=True,
-                )
+                self._show(f"{self.step:<12}{number} of {total}")
             yield item
 
-    def _clear(self) -> None:
-        if self.stream.isatty():
-            print("\r\x1b[K", end="", file=self.stream)
-
     def note(self, line: str) -> None:
-        print(line, file=self.stream, flush=True)
+        """Print a line that stays."""
+        self._write(f"{line}\n")
+
+    def _show(self, line: str) -> None:
+        """Put something on the terminal's last line, in place of what is there."""
+        if self.stream.isatty():
+            self._write(f"\r\x1b[K{line}")
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except (
+            BrokenPipeError
+        ):  # `adopt.py | head`: nobody reads on, which is no reason to stop half-way
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 @dataclass
