@@ -310,6 +310,31 @@ def test_another_projects_version_table_is_left_alone(project: Path, database: P
         ]
 
 
+def test_a_table_that_only_has_the_version_tables_name_is_a_table(
+    project: Path, database: Path
+) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "CREATE TABLE Alembic_Version (id INTEGER PRIMARY KEY, version_num TEXT, note TEXT);"
+            "INSERT INTO Alembic_Version VALUES (1, 'theirs', 'mine');"
+        )
+    printed = adopt(project, f"sqlite:///{database}")
+    assert "this project uses alembic_version_shop_list" in printed
+    assert "class AlembicVersion(Base)" in models(project).read_text()
+    for command in (["alembic", "check"], ["pytest", "-q"]):
+        run(project, *command)
+    assert "Nothing to do" in adopt(project)
+
+
+def test_files_that_cannot_be_written_stop_all_of_it(project: Path, database: Path) -> None:
+    (project / ".env").mkdir()
+    before = rendering.files(project), snapshot(database)
+    printed = adopt(project, f"sqlite:///{database}", status=1)
+    assert "Nothing was written" in printed
+    assert "Traceback" not in printed
+    assert (rendering.files(project), snapshot(database)) == before
+
+
 # -- databases in every state -------------------------------------------------------------------------------------------
 
 
@@ -789,6 +814,9 @@ def test_a_report_that_cannot_be_written_stops_before_anything_else(
     before = snapshot(database)
     assert "cannot be written" in adopt(
         project, f"sqlite:///{database}", "--report", "no/such/r.md", status=1
+    )
+    assert "cannot be written" in adopt(
+        project, f"sqlite:///{database}", "--report", "src", status=1
     )
     assert snapshot(database) == before
 

@@ -75,6 +75,9 @@ def main(root: Path, package: str, generator: str, arguments: Sequence[str] | No
     except CommandError as error:
         print(f"adopt: {error}", file=sys.stderr)
         return MISTAKE
+    except OSError as error:  # the project's files: what was written of them is taken back
+        print(f"adopt: {error}. Nothing was written.", file=sys.stderr)
+        return MISTAKE
     except KeyboardInterrupt:
         print("\nadopt: interrupted; nothing was written.", file=sys.stderr)
         return MISTAKE
@@ -152,10 +155,9 @@ class Adoption:
                     self.write_baseline(source)
                 self.prove(source, metadata)
             self.finish()
-        if self.options.report is not None:
-            text = self.report.markdown(metadata)
-            self.options.report.write_text(text, encoding="utf-8", errors="backslashreplace")
         self.progress.note(self.report.text())
+        if self.options.report is not None:
+            self.write_report(self.options.report, metadata)
         self.progress.note(self.last_words())
         return NOT_PROVED if self.report.failures else ADOPTED
 
@@ -171,9 +173,8 @@ class Adoption:
             raise CommandError(
                 f"{self.project.models.parent} is not there: is {self.project.root} the project's folder?"
             )
-        report = self.options.report
-        if report is not None and (report.is_dir() or not report.absolute().parent.is_dir()):
-            raise CommandError(f"The report cannot be written to {report}: is there such a folder?")
+        if self.options.report is not None:
+            check_writable(self.options.report)
         if self.options.generator == "sqlmodels" and find_spec("sqlmodel") is None:
             raise CommandError(
                 "SQLModel classes need the package sqlmodel: `poetry add sqlmodel`, or add it to pyproject.toml "
@@ -260,9 +261,11 @@ class Adoption:
         configured = self.project.version_table()
         known = {path.stem.split("_")[0] for path in self.project.versions.glob("*.py")}
         found = {name.lower(): revisions for name, revisions in source.version_tables.items()}
-        if configured not in found:
+        taken = {name for kind, name in source.schema if kind in ("table", "view", "virtual table")}
+        if configured not in taken | found.keys():
             return configured
-        if set(found[configured]) <= known and (found[configured] or self.project.revisions()):
+        held = found.get(configured)
+        if held is not None and set(held) <= known and (held or self.project.revisions()):
             if not self.project.revisions():
                 raise CommandError(
                     "This is the example's database, made by this project: there is nothing to adopt."
@@ -274,10 +277,17 @@ class Adoption:
                 f"The table {own} in this database holds the revision {found[own][0]}, which this project does not "
                 "have. Was the database adopted by another copy of it?"
             )
-        self.report.notes.append(
-            f"another project keeps its revision in the table {configured}: it is left alone, "
-            f"and this project uses {own}"
+        if own in taken:
+            raise CommandError(
+                f"This database has something of its own called {own}. Write another name for the table of this "
+                "project's revision into alembic.ini: version_table = alembic_version_..."
+            )
+        whose = (
+            f"another project keeps its revision in the table {configured}"
+            if held is not None
+            else f"this database has something of its own called {configured}"
         )
+        self.report.notes.append(f"{whose}: it is left alone, and this project uses {own}")
         return own
 
     def revisit(self, source: Source) -> bool:
@@ -491,6 +501,13 @@ class Adoption:
                 )
         return changes
 
+    def write_report(self, path: Path, metadata: MetaData) -> None:
+        text = self.report.markdown(metadata)
+        try:
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:  # all else is done
+            self.progress.note(f"\nThe report cannot be written to {path}: {error.strerror}")
+
     def last_words(self) -> str:
         if self.report.failures:
             return "\nNot proved: nothing is stamped, and the project is as it was. Look into not-proved/."
@@ -503,6 +520,23 @@ class Adoption:
             "\nAdopted, and proved the same. Next: change a model, then "
             'alembic revision --autogenerate -m "what changed"'
         )
+
+
+def check_writable(path: Path) -> None:
+    """See that a file can be written, and leave no trace of it.
+
+    Raises:
+        CommandError: it cannot.
+    """
+    there = path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise CommandError(
+            f"The report cannot be written to {path}: {error.strerror}. Nothing was done."
+        ) from error
+    if not there:
+        path.unlink()
 
 
 def free_name(path: Path) -> Path:

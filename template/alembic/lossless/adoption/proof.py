@@ -17,6 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from ..backend import backend_for
 from ..native import Source
 
+# A name that no database is likely to have: it may hold a table called alembic_version that is no such thing.
+VERSION_TABLE = "alembic_version_of_proof"
 ROWS = 1000  # read of each table; that all values fit was seen when types were chosen
 
 
@@ -46,7 +48,9 @@ def run_revisions(scratch: Engine, folder: Path, target: str) -> None:
         EnvironmentContext(Config(), script, fn=steps, destination_rev=target) as environment,
         backend.migration_connection(scratch.url, scratch, lock_timeout=60) as connection,
     ):
-        environment.configure(connection=connection, **backend.configure_options())
+        environment.configure(
+            connection=connection, version_table=VERSION_TABLE, **backend.configure_options()
+        )
         with environment.begin_transaction():
             environment.run_migrations()
 
@@ -54,7 +58,12 @@ def run_revisions(scratch: Engine, folder: Path, target: str) -> None:
 def compare_models(connection: Connection, metadata: MetaData) -> list[str]:
     """What `alembic check` would say."""
     backend = backend_for(connection.engine.url)
-    options = {"compare_type": True, "render_as_batch": True, **backend.configure_options()}
+    options = {
+        "compare_type": True,
+        "render_as_batch": True,
+        "version_table": VERSION_TABLE,
+        **backend.configure_options(),
+    }
     context = MigrationContext.configure(connection, opts=options)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
