@@ -22,7 +22,7 @@ from sqlalchemy.dialects.sqlite import dialect
 import rendering
 import sqlite_shape
 from adopting import adopt, load, snapshot
-from lossless.adoption.columns import fit
+from lossless.adoption.columns import TooMany, fit
 from lossless.adoption.project import UNTOUCHED, dotenv, fingerprint, ini_with_version_table
 from lossless.adoption.report import Progress, diagram
 from lossless.sqlite.catalogue import read_catalogue
@@ -872,6 +872,19 @@ def test_a_moment_is_read_as_one_only_if_it_can_be_written_again(
 ) -> None:
     chosen = fit(Column("c", type_), [None, value], lambda: [], dialect())
     assert (chosen.type is type_, chosen.misfit == "") == (kept, kept)
+
+
+@pytest.mark.parametrize("type_", [types.DateTime(), types.JSON(), types.DECIMAL(5, 2)])
+def test_values_that_take_too_long_to_look_at_are_not_called_misfits(
+    type_: types.TypeEngine[Any],
+) -> None:
+    def endless() -> Iterator[Any]:
+        yield None
+        raise TooMany
+
+    chosen = fit(Column("c", type_), [None], endless, dialect())
+    assert chosen.python == "Any"
+    assert "looked at in time" in chosen.misfit
 
 
 def test_dotenv_keeps_other_lines_and_every_character() -> None:

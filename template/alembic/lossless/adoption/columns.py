@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from alembic.util import CommandError
@@ -75,7 +76,8 @@ NOT_FOUND = "is in a key whose values SQLAlchemy's {declared} would not find aga
 NOT_SEEN = "holds more values than could be looked at in time, of which any may be no {declared}"
 
 SAMPLE = 1000  # rows of each table whose values are looked at in any case
-PATIENCE = 10.0  # seconds for looking at the others, where a type must fit them all
+CHUNK = 10_000  # rows looked at together
+PATIENCE = 30.0  # seconds for looking at the others, where a type must fit them all
 
 
 class AsStored(types.UserDefinedType[Any]):
@@ -213,6 +215,8 @@ def reads_all(
         for value in known:
             if not keeps(value, read(value)):
                 return False
+    except TooMany:
+        raise
     except Exception:  # whatever a processor raises, it is not for these values
         return False
     return True
@@ -352,18 +356,18 @@ class Look:
         )
 
     def rest(self, column: Column[Any]) -> Iterator[Any]:
-        """All values of a column, if there are more than the sample.
+        """All different values of a column, if there are more than the sample.
 
         Raises:
             TooMany: patience is at its end.
         """
         if self.has_all:
             return
-        values = self.native.rows(self.source, column.table.name, [column.name], None)
-        for count, (value,) in enumerate(values):
-            if count % 10_000 == 0 and time.monotonic() > self.deadline:
+        rows = self.native.rows(self.source, column.table.name, [column.name], None)
+        while chunk := list(islice(rows, CHUNK)):
+            if time.monotonic() > self.deadline:
                 raise TooMany
-            yield value
+            yield from {value for (value,) in chunk}  # the same again says nothing new
 
 
 @dataclass
