@@ -24,7 +24,7 @@ import sqlite_shape
 from adopting import adopt, load, snapshot
 from lossless.adoption.columns import TooMany, fit
 from lossless.adoption.project import UNTOUCHED, dotenv, fingerprint, ini_with_version_table
-from lossless.adoption.report import Progress, diagram
+from lossless.adoption.report import Progress, Report, diagram
 from lossless.sqlite.catalogue import read_catalogue
 
 SCHEMA = """
@@ -207,6 +207,17 @@ def test_names_that_mermaid_would_stumble_over_are_drawn() -> None:
         "        NULL c_Uk",
         "    }",
     ]
+
+
+def test_a_diagram_too_large_to_be_drawn_shows_keys_only() -> None:
+    metadata = MetaData()
+    for number in range(250):
+        others = [Column(f"a_long_enough_name_{n}", types.Text()) for n in range(10)]
+        Table(f"t{number}", metadata, Column("id", types.Integer(), primary_key=True), *others)
+    text = Report("sqlite:///x.db").markdown(metadata)
+    assert "Columns of keys only" in text
+    assert len(text) < 50_000
+    assert text.count("INTEGER id PK") == 250
 
 
 def test_the_baseline_can_be_written_as_sql(project: Path, database: Path, tmp_path: Path) -> None:

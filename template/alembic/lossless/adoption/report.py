@@ -21,6 +21,7 @@ KEY_WORDS = (
     "FK",
     "UK",
 )  # of Mermaid's diagrams ("Attribute Keys and Comments" of its documentation)
+DRAWN = 50_000  # characters that Mermaid draws, unless a page allows it more (`maxTextSize` of its configuration)
 LISTED = 12  # names listed on the terminal; the Markdown report has all
 T = TypeVar("T")
 
@@ -117,7 +118,11 @@ class Report:
         ):
             if items:
                 lines += ["", f"## {title}", "", *(f"- {escape(item)}" for item in items)]
-        lines += ["", "## Tables", "", "```mermaid", *diagram(metadata), "```", ""]
+        drawn, left_out = diagram(metadata), ""
+        if sum(len(line) + 1 for line in drawn) > DRAWN:
+            drawn = diagram(metadata, keys_only=True)
+            left_out = f"Columns of keys only: Mermaid draws no more than {DRAWN:,} characters.\n\n"
+        lines += ["", "## Tables", "", f"{left_out}```mermaid", *drawn, "```", ""]
         return "\n".join(lines)
 
 
@@ -147,8 +152,13 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", one_line(text))
 
 
-def diagram(metadata: MetaData) -> list[str]:
-    """Tables and foreign keys as a Mermaid entity-relationship diagram."""
+def diagram(metadata: MetaData, *, keys_only: bool = False) -> list[str]:
+    """Tables and foreign keys as a Mermaid entity-relationship diagram.
+
+    Args:
+        metadata: the tables.
+        keys_only: leave out all columns that are in no key.
+    """
     names: dict[Table, str] = {}
     for number, found in enumerate(metadata.tables.values()):
         names[found] = f"t{number}"
@@ -161,6 +171,8 @@ def diagram(metadata: MetaData) -> list[str]:
                 for key, holds in (("PK", column.primary_key), ("FK", bool(column.foreign_keys)))
                 if holds
             ]
+            if keys_only and not keys:
+                continue
             words = [
                 word(
                     str(column.type)
