@@ -16,11 +16,8 @@ from typing import TextIO, TypeVar
 
 from sqlalchemy import MetaData, Table
 
-KEY_WORDS = (
-    "PK",
-    "FK",
-    "UK",
-)  # of Mermaid's diagrams ("Attribute Keys and Comments" of its documentation)
+# Mermaid's own words in a diagram ("Attribute Keys and Comments" of its documentation).
+KEY_WORDS = ("PK", "FK", "UK")
 DRAWN = 50_000  # characters that Mermaid draws, unless a page allows it more (`maxTextSize` of its configuration)
 LISTED = 12  # names listed on the terminal; the Markdown report has all
 T = TypeVar("T")
@@ -73,9 +70,8 @@ class Progress:
         try:
             self.stream.write(text)
             self.stream.flush()
-        except (
-            BrokenPipeError
-        ):  # `adopt.py | head`: nobody reads on, which is no reason to stop half-way
+        except BrokenPipeError:
+            # `adopt.py | head`: nobody reads on, which is no reason to stop half-way.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
