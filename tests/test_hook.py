@@ -195,6 +195,20 @@ def test_a_copy_that_was_stopped_half_way_is_noticed(project: Path) -> None:
     assert "copy again into an empty folder" in output
 
 
+def test_without_git_the_project_is_made_and_told_what_an_update_needs(
+    template: Path, tmp_path: Path
+) -> None:
+    project, path = tmp_path / "shop-list", path_with(tmp_path / "bin")
+    (tmp_path / "bin" / "git").unlink()
+    told = "before the first update, copy the template"
+    assert told in copy(template, project, "--skip-tasks", PATH=path)
+    answers = project / ".copier-answers.yml"
+    assert "_commit" not in answers.read_text("utf-8")
+    again = copy(template, project, "--skip-tasks", "--overwrite")
+    assert told not in again
+    assert "_commit" in answers.read_text("utf-8")
+
+
 def test_a_project_copied_again_keeps_what_its_owner_wrote(template: Path, project: Path) -> None:
     models = project / "src" / "shop_list" / "models.py"
     models.write_text("# mine\n")
