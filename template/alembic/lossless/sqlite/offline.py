@@ -48,15 +48,13 @@ def options(url: URL) -> dict[str, Any]:
     """What `context.configure` needs besides: where the database is, and at which revision.
 
     A script starts where the database is, unless the command says `from:to`. A database that is
-    at the head already needs no script; then it is written from the beginning, for a new one, unless
-    the command counts from where the database is (`+1`): Alembic says that there is nothing.
+    at the head already needs no script; then it is written from the beginning, for a new one, as
+    Alembic by itself does.
     """
     found: dict[str, Any] = {"lossless_url": url}
     if context.get_starting_revision_argument() is None:
         heads = heads_of(url)
-        known = context.script.get_heads()
-        counted = str(context.get_revision_argument())[:1] in ("+", "-")
-        if heads and (counted or heads != set(known)):
+        if heads and heads != set(context.script.get_heads()):
             found["starting_rev"] = tuple(sorted(heads))
     return found
 
