@@ -190,7 +190,7 @@ def test_links_within_the_project_stay_and_it_is_told_what_is_not_merged(project
         link = project / place
         shutil.move(link, project / "docs" / link.name)
         link.symlink_to(os.path.relpath(project / "docs" / link.name, link.parent))
-    edit(project / "docs" / "lossless" / "naming.py", '"""', '"""Mine. ')
+    edit(project / "docs" / "lossless" / "native.py", '"""', '"""Mine. ')
     rendering.commit(project, "Mine")
     readme = (project / "docs" / "README.md").read_text()
     said = update(project)
@@ -198,7 +198,7 @@ def test_links_within_the_project_stay_and_it_is_told_what_is_not_merged(project
     assert "LICENSE" not in said
     assert all((project / place).is_symlink() for place in ("README.md", "alembic/lossless"))
     assert (project / "docs" / "README.md").read_text() == readme
-    assert "Mine. " in (project / "docs" / "lossless" / "naming.py").read_text()
+    assert "Mine. " in (project / "docs" / "lossless" / "native.py").read_text()
     assert (project / "docs" / "lossless" / "added.py").exists()
 
 
