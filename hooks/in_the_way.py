@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,7 +24,7 @@ def refuse(answers_file: str, given: str) -> None:
     refuse_names()
     refuse_settings()
     refuse_rejects()
-    recorded = answers(answers_file)
+    recorded = answers(answers_file) | {"_copier_conf.answers_file": answers_file}
     coming = files(version("to"), recorded, given)
     refuse_places(coming)
     refuse_closed(coming, files(version("from"), recorded, given), answers_file, given)
@@ -90,6 +91,7 @@ def refuse_names() -> None:
             )
 
 
+@cache
 def listed() -> list[str]:
     """Names as Copier asks git for them: all here, and in the whole repository the untracked."""
     top = Path(os.fsdecode(git("rev-parse", "--show-toplevel")).rstrip("\n"))
@@ -142,12 +144,11 @@ def refuse_rejects() -> None:
 # --- Places -----------------------------------------------------------------------------------
 
 
-def answers(answers_file: str) -> dict[str, str]:
-    """The answers as they are recorded, and where."""
+def answers(answers_file: str | Path) -> dict[str, str]:
+    """The answers as they are recorded, without quotes."""
     text = Path(answers_file).read_text("utf-8")
     found = dict(re.findall(r"^(\w+): (.*)$", text, flags=re.MULTILINE))
-    plain = {name: answer.strip("'\" ") for name, answer in found.items()}
-    return plain | {"_copier_conf.answers_file": answers_file}
+    return {name: answer.strip("'\" ") for name, answer in found.items()}
 
 
 def files(commit: str, recorded: dict[str, str], given: str) -> list[str]:

@@ -7,8 +7,9 @@ Copier runs this in the project's folder, with its own Python, twice in each upd
 
 Copier merges text that git tracks. By itself it would overwrite a file that git ignores or that is
 binary, and delete a file that the template no longer ships, whoever wrote what is in it. What is
-done about such files is in owners_files.py, and what it cannot get past in in_the_way.py. This changes nothing else, save that conflicts in files
-that Alembic reads become comments: so Alembic can start, and say where they are.
+done about such files is in owners_files.py, and what it cannot get past in in_the_way.py. This
+changes nothing else, save that conflicts in files that Alembic reads become comments: so Alembic
+can start, and say where they are.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from in_the_way import refuse
+from in_the_way import answers, refuse
 from owners_files import (
     AFTER,
     BEFORE,
@@ -91,10 +92,7 @@ def tell_conflicts() -> None:
 
 def tell_answers(answers_file: str) -> None:
     """Say what the owner has to do in their files after another answer."""
-    before, after = (
-        dict(re.findall(r"^(\w+): (.*)$", Path(answers).read_text("utf-8"), flags=re.MULTILINE))
-        for answers in (store() / "answers.yml", answers_file)
-    )
+    before, after = answers(store() / "answers.yml"), answers(answers_file)
     old, new = before.get("package_name"), after.get("package_name")
     if old and new and old != new:
         print(
