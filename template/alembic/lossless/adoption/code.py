@@ -165,11 +165,11 @@ def write_declaration(type_: Declared, compiler: Any, **_: Any) -> str:
     return type_.declaration
 ''',
 )
-# Their names, which nothing else in models.py may have.
-HELPERS = ("Declared", "AsStored", "UndecodedText", "UndecodedAny", "write_declaration")
 # What handles the values of a column, where SQLAlchemy has nothing that does.
 VALUE_HELPERS: dict[type[TypeEngine[Any]], Helper] = {
     AsStored: AS_STORED,
     UndecodedText: UNDECODED_TEXT,
     UndecodedAny: UNDECODED_ANY,
 }
+# The names of all of these, which nothing else in models.py may have.
+HELPERS = ("Declared", "write_declaration", *(kind.__name__ for kind in VALUE_HELPERS))
