@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import rendering
-from updating import NEW, SHARED, begin, edit, update
+from updating import NEW, SHARED, begin, edit, refused, state, update
 
 UPDATE = ["update", "--defaults", "--trust", "--vcs-ref", NEW]
 LINKS = pytest.mark.skipif("sys.platform == 'win32'", reason="links and such need rights there")
@@ -20,21 +20,6 @@ LINKS = pytest.mark.skipif("sys.platform == 'win32'", reason="links and such nee
 @pytest.fixture
 def project(begun: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(begun, tmp_path / "shop-list"))
-
-
-def state(project: Path) -> tuple[dict[str, bytes], str]:
-    """Files with their content, and what git says of them."""
-    return rendering.files(project), rendering.git("status", "--short", "--ignored", cwd=project)
-
-
-def refused(project: Path, reason: str, *arguments: str, **environment: str) -> str:
-    """The update fails before it changes anything; give what it says."""
-    before = state(project)
-    said = rendering.python("copier", *UPDATE, *arguments, cwd=project, status=1, **environment)
-    assert reason in said
-    assert "Traceback" not in said
-    assert state(project) == before
-    return said
 
 
 def link_out(place: Path) -> None:

@@ -122,10 +122,31 @@ def begin(history: Path, project: Path, version: str = OLD, **answers: Any) -> P
     return project
 
 
-def update(project: Path, *arguments: str, version: str = NEW, status: int | None = 0) -> str:
+def update(
+    project: Path,
+    *arguments: str,
+    version: str = NEW,
+    status: int | None = 0,
+    **environment: str,
+) -> str:
     """`copier update`, without a terminal; give what it prints."""
     command = ["update", "--defaults", "--trust", "--vcs-ref", version, *arguments]
-    return rendering.python("copier", *command, cwd=project, status=status)
+    return rendering.python("copier", *command, cwd=project, status=status, **environment)
+
+
+def state(project: Path) -> tuple[dict[str, bytes], str]:
+    """Files with their content, and what git says of them."""
+    return rendering.files(project), rendering.git("status", "--short", "--ignored", cwd=project)
+
+
+def refused(project: Path, reason: str, *arguments: str, **environment: str) -> str:
+    """The update fails before it changes anything; give what it says."""
+    before = state(project)
+    said = update(project, *arguments, status=1, **environment)
+    assert reason in said
+    assert "Traceback" not in said
+    assert state(project) == before
+    return said
 
 
 @pytest.fixture(scope="session")
