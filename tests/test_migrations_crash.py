@@ -14,13 +14,14 @@ import sys
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.util import CommandError
+from sqlalchemy import Connection, create_engine, event
 
 from migrating import Environment
 from sqlite_shape import differences, is_sound, row_hashes, shape
@@ -159,6 +160,88 @@ def test_many_migrators_run_each_revision_once(tmp_path: Path, mode: str) -> Non
             environment.revisions[1:]
         )
         assert environment.heads() == environment.revisions[-1:]
+
+
+def test_a_database_that_cannot_even_be_read_now_is_said_to_be_locked(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")
+    environment.upgrade()
+    config = environment.config(url=f"sqlite:///{environment.database}?timeout=0.1")
+    with closing(sqlite3.connect(environment.database, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(CommandError, match=r"writing to .*test\.db.* has it locked"):
+            command.current(config)
+
+
+@contextmanager
+def before_each_begin(
+    environment: Environment, interruptions: list[Callable[[], None]]
+) -> Iterator[Connection]:
+    """A connection before whose transactions something else is done, by a process of its own."""
+
+    def interrupt(_: Connection) -> None:
+        if interruptions:
+            process = in_child(interruptions.pop(0))
+            assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+
+    engine = create_engine(f"sqlite:///{environment.database}")
+    with engine.connect() as connection:
+        event.listen(connection, "begin", interrupt)
+        yield connection
+    engine.dispose()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_each_revision_runs_once_however_often_others_come_in_between(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('ran', sa.Column('revision', sa.String))")
+    for name in ("r002", "r003", "r004", "r005", "r006", "r007"):
+        environment.revision(f"op.execute(\"INSERT INTO ran VALUES ('{name}')\")")
+
+    def another_migrator() -> None:
+        environment.upgrade("+1")
+
+    # Before the first of our transactions nobody comes; before each of the others one migrator.
+    with before_each_begin(environment, [lambda: None, *[another_migrator] * 3]) as connection:
+        environment.upgrade(connection=connection)
+    assert environment.query("SELECT * FROM ran") == [(r,) for r in environment.revisions[1:]]
+    assert environment.heads() == ["r007"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_downgrade_that_comes_in_between_does_not_let_the_upgrade_go_unchecked(
+    tmp_path: Path,
+) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.execute("CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p);")
+    environment.revision("pass")
+    environment.revision("op.execute('DELETE FROM p')")
+    environment.upgrade()
+    environment.execute("INSERT INTO p VALUES (1); INSERT INTO c VALUES (1)")
+    with (
+        before_each_begin(environment, [environment.downgrade]) as connection,
+        pytest.raises(CommandError, match="no parent in p"),
+    ):
+        environment.upgrade(connection=connection)
+    assert environment.heads() == ["r001"]
+    assert environment.query("SELECT id FROM p") == [(1,)]
+
+
+def test_a_connection_whose_wait_was_in_vain_goes_on_as_before(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")
+    with (
+        closing(sqlite3.connect(environment.database, isolation_level=None)) as writer,
+        before_each_begin(environment, []) as connection,
+    ):
+        writer.execute("BEGIN IMMEDIATE")
+        config = environment.config(connection=connection)
+        config.cmd_opts = Namespace(x=["lock_timeout=0.1"])
+        with pytest.raises(CommandError, match="still locked"):
+            command.upgrade(config, "head")
+        writer.execute("ROLLBACK")
+        connection.exec_driver_sql("CREATE TABLE later (a)")
+        assert connection.in_transaction()
 
 
 class Reader(threading.Thread):

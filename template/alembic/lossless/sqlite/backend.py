@@ -119,6 +119,11 @@ def reported(url: URL) -> Iterator[None]:
             raise CommandError(
                 f"{url.database} is not an SQLite database, or it is encrypted"
             ) from error
+        if message == "database is locked":  # a table is locked by the revision itself
+            raise CommandError(
+                f"Another process is writing to {url.database}, or to a database attached to it, "
+                "and has it locked. Try again when it is done"
+            ) from error
         if "readonly database" in message:
             raise CommandError(f"{url.database} may only be read, not written") from error
         raise

@@ -70,8 +70,10 @@ class LosslessSQLiteImpl(ComparingImpl):
         transactions = transactions_of(self.connection)
         if transactions is not None:
             version_table = self.context_opts.get("version_table", "alembic_version")
-            writing = writing and not self._is_there(transactions.peek_at_heads(version_table))
-            transactions.start_run(version_table, writing=writing)
+            heads = transactions.peek_at_heads(version_table)
+            there = heads if writing and self._is_there(heads) else None
+            writing = writing and there is None
+            transactions.start_run(version_table, writing=writing, there=there)
         if writing:
             self._explain_leftovers()
 

@@ -116,6 +116,7 @@ class MigrationTransactions:
         self._heads: set[str] | None = None
         self._running = False
         self._begun = False  # whether a transaction of ours is open, as far as SQLAlchemy knows
+        self._settling = False  # whether a transaction begins that is to do nothing
         self._mark = 0
         self._unrecorded = False  # whether a revision did something, and its version is not written
         self._autocommit = False  # whether a revision is in an autocommit_block()
@@ -183,12 +184,20 @@ class MigrationTransactions:
         finally:
             self.driver.execute(f"PRAGMA busy_timeout = {self._pragmas['busy_timeout']}")
 
-    def start_run(self, version_table: str, *, writing: bool) -> None:
-        """Migrations start. A run that only reads never asks for the write lock."""
+    def start_run(
+        self, version_table: str, *, writing: bool, there: tuple[str, ...] | None = None
+    ) -> None:
+        """Migrations start. A run that only reads never asks for the write lock.
+
+        Args:
+            version_table: where the database's revisions stand.
+            writing: whether the run changes anything.
+            there: the revisions that the run relies on, if it does not write because of them.
+        """
         self.version_table = version_table
         self.keys = ForeignKeyWatch(self.driver, version_table)
         self._writing = writing
-        self._heads = None
+        self._heads = None if there is None else set(there)
         self._running = writing
         self._autocommit = False
         self._ended = ""
@@ -234,6 +243,29 @@ class MigrationTransactions:
     # -- events
 
     def _on_begin(self, connection: Connection) -> None:
+        if self._settling:
+            return
+        try:
+            self._begin(connection)
+        except BaseException:
+            self._undo()
+            self._settle()
+            raise
+
+    def _settle(self) -> None:
+        """Let SQLAlchemy begin transactions again, after one that could not begin.
+
+        When a listener of `begin` raises, its connection takes itself to be in BEGIN from then on,
+        and begins none by itself any more: what is executed next would run without a transaction.
+        One that is begun by name and does nothing puts that right.
+        """
+        self._settling = True
+        try:
+            self.connection.begin().rollback()
+        finally:
+            self._settling = False
+
+    def _begin(self, connection: Connection) -> None:
         if self._ended and not is_autocommit(connection):
             raise CommandError(self._ended)
         take_over(self.driver)
@@ -245,17 +277,15 @@ class MigrationTransactions:
             return
         if not self._writing:
             self.driver.execute("BEGIN")
+            if self._heads is not None:
+                self._check_heads()
             self._begun = True
             return
         begin_immediate(self.driver, self.lock_timeout)
-        try:
-            self._check_heads()
-            self._set_mark()
-            if self._running:
-                self._guard.keep()
-        except BaseException:
-            self._undo()
-            raise
+        self._check_heads()
+        self._set_mark()
+        if self._running:
+            self._guard.keep()
         if self._autocommit:
             self.keys.resume()
         else:
@@ -283,6 +313,8 @@ class MigrationTransactions:
         self._is_over(COMMITTED)
 
     def _on_rollback(self, _: Connection) -> None:
+        if self._settling:
+            return
         self._is_over(COMMITTED if self._begun and self._is_committed() else UNDONE)
         self._begun = False
         self._undo()  # SQLAlchemy leaves it to us, if told to by skip_autocommit_rollback
