@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,26 @@ def test_what_a_reader_kept_from_being_written_is_not_committed_later(tmp_path: 
         connection.commit()
     assert environment.query("SELECT id FROM p") == [(1,)]
     assert environment.heads() == ["r001"]
+
+
+@pytest.mark.parametrize(
+    ("run", "at"), [(command.upgrade, "base"), (partial(command.stamp, purge=True), "r001")]
+)
+def test_what_alembic_says_outside_of_a_revision_is_what_one_reads(
+    tmp_path: Path, run: Callable[..., None], at: str
+) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("pass")
+    environment.upgrade(at)
+    heads = environment.heads()
+    with engine_for(environment) as engine, engine.connect() as connection:
+        config = environment.config(connection=connection)
+        with pytest.raises(CommandError, match="Can't locate revision identified by 'typo'"):
+            run(config, "typo")
+        connection.exec_driver_sql("CREATE TABLE later (a)")
+        connection.commit()
+    assert environment.query("SELECT count(*) FROM later") == [(0,)]
+    assert environment.heads() == heads
 
 
 ROLLING_BACK = FAMILY + "CREATE TABLE x (n UNIQUE ON CONFLICT ROLLBACK); INSERT INTO x VALUES (1);"

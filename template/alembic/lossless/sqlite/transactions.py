@@ -150,9 +150,8 @@ class MigrationTransactions:
             event.remove(self.connection, name, listener)
         self.connection.__dict__.pop("commit", None)
         self.connection.info.pop(_KEY, None)
-        if self.connection.in_transaction():
-            self.connection.rollback()
         self._undo()  # before the driver's settings: it commits when they change
+        self.connection.rollback()  # also what SQLAlchemy keeps of a transaction it could not commit
         for name, value in self._pragmas.items():
             self.driver.execute(f"PRAGMA {name} = {value}")
         if self._was_autocommit:
