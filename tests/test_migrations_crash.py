@@ -23,6 +23,7 @@ from alembic import command
 from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, event
 
+from lossless.sqlite.lock import begin_immediate
 from migrating import Environment
 from sqlite_shape import differences, is_sound, row_hashes, shape
 
@@ -171,6 +172,29 @@ def test_a_database_that_cannot_even_be_read_now_is_said_to_be_locked(tmp_path: 
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(CommandError, match=r"writing to .*test\.db.* has it locked"):
             command.current(config)
+
+
+def test_a_migrator_waits_also_for_one_that_keeps_readers_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")
+    environment.upgrade()
+    environment.revision("op.add_column('t', sa.Column('y', sa.Integer))")
+    with closing(sqlite3.connect(environment.database, check_same_thread=False)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        waited = threading.Timer(0.5, writer.rollback)
+        waited.start()
+        environment.upgrade(url=f"sqlite:///{environment.database}?timeout=0.1")
+        waited.join()
+    assert "Waiting up to 60 seconds" in capfd.readouterr().err
+    assert environment.heads() == ["r002"]
+
+
+def test_one_may_wait_for_a_month(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "test.db", isolation_level=None)) as connection:
+        begin_immediate(connection, 31 * 24 * 3600)
+        assert connection.execute("PRAGMA busy_timeout").fetchone()[0] > 24 * 24 * 3600 * 1000
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import time
 from alembic.util import CommandError
 
 _PATIENCE = 0.1  # seconds in SQLite's own busy handler for each attempt
+_LONGEST = 2**31 - 1  # milliseconds that it takes; it would not wait at all for more
 
 
 def begin_immediate(connection: sqlite3.Connection, timeout: float) -> None:
@@ -28,7 +29,7 @@ def begin_immediate(connection: sqlite3.Connection, timeout: float) -> None:
     """
     deadline = time.monotonic() + timeout
     said = False
-    connection.execute(f"PRAGMA busy_timeout = {int(min(_PATIENCE, timeout) * 1000)}")
+    be_patient(connection, min(_PATIENCE, timeout))
     while True:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -36,7 +37,7 @@ def begin_immediate(connection: sqlite3.Connection, timeout: float) -> None:
             if not is_lock_error(error):
                 raise
         else:
-            connection.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
+            be_patient(connection, timeout)
             return
         if time.monotonic() >= deadline:
             raise CommandError(
@@ -53,6 +54,16 @@ def begin_immediate(connection: sqlite3.Connection, timeout: float) -> None:
             )
             said = True
         time.sleep(random.uniform(0.005, 0.05))  # so that those who wait do not march in step
+
+
+def be_patient(connection: sqlite3.Connection, timeout: float) -> None:
+    """Let each statement wait for locks.
+
+    Args:
+        connection: the connection that waits.
+        timeout: for how many seconds.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {min(int(timeout * 1000), _LONGEST)}")
 
 
 def is_lock_error(error: BaseException) -> bool:

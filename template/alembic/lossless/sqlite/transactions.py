@@ -21,7 +21,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
@@ -122,14 +122,18 @@ class MigrationTransactions:
         self._autocommit = False  # whether a revision is in an autocommit_block()
         self._may_commit = True  # whether a revision's commit may be that of an autocommit_block()
         self._ended = ""  # what became of a transaction that a revision ended itself
-        self._pragmas = {"foreign_keys": 0, "cache_size": 0, "busy_timeout": 0}
+        self._pragmas = {"foreign_keys": 0, "busy_timeout": 0}
+        self._cache_size: int | None = None  # before it was changed
         self._settings: tuple[Any, Any] = (None, None)
         self._was_autocommit = is_autocommit(connection)
 
     # -- attached to a connection
 
     def attach(self) -> None:
-        """Take over: no implicit transactions, no enforcement of foreign keys."""
+        """Take over: no implicit transactions, no enforcement of foreign keys.
+
+        Asks for nothing that SQLite would have to read the file for, which may be locked.
+        """
         self._settings = (self.driver.isolation_level, getattr(self.driver, "autocommit", None))
         if self._was_autocommit:  # or each transaction would look like an autocommit_block()
             self.connection.execution_options(isolation_level="SERIALIZABLE")
@@ -137,7 +141,6 @@ class MigrationTransactions:
         for name in self._pragmas:
             self._pragmas[name] = int(self.driver.execute(f"PRAGMA {name}").fetchone()[0])
         self.driver.execute("PRAGMA foreign_keys = OFF")
-        self.driver.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
         self.connection.info[_KEY] = self
         for name, listener in self._listeners():
             event.listen(self.connection, name, listener, retval=name == "before_cursor_execute")
@@ -152,6 +155,9 @@ class MigrationTransactions:
         self.connection.info.pop(_KEY, None)
         self._undo()  # before the driver's settings: it commits when they change
         self.connection.rollback()  # also what SQLAlchemy keeps of a transaction it could not commit
+        if self._cache_size is not None:
+            with suppress(sqlite3.OperationalError):  # somebody has the file locked; never mind
+                self.driver.execute(f"PRAGMA cache_size = {self._cache_size}")
         for name, value in self._pragmas.items():
             self.driver.execute(f"PRAGMA {name} = {value}")
         if self._was_autocommit:
@@ -281,6 +287,7 @@ class MigrationTransactions:
             self._begun = True
             return
         begin_immediate(self.driver, self.lock_timeout)
+        self._enlarge_cache()
         self._check_heads()
         self._set_mark()
         if self._running:
@@ -291,6 +298,11 @@ class MigrationTransactions:
             self.keys.begin()
         self._autocommit = False
         self._begun = True
+
+    def _enlarge_cache(self) -> None:
+        if self._cache_size is None:
+            self._cache_size = int(self.driver.execute("PRAGMA cache_size").fetchone()[0])
+            self.driver.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
 
     def _on_commit(self, _: Connection) -> None:
         try:
