@@ -251,6 +251,32 @@ def test_a_downgrade_that_comes_in_between_does_not_let_the_upgrade_go_unchecked
     assert environment.query("SELECT id FROM p") == [(1,)]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(
+    ("direction", "target", "others", "left_at"),
+    [
+        (command.upgrade, "+1", 1, "r003"),
+        (command.upgrade, "+2", 1, "r003"),
+        (command.upgrade, "+2", 2, "r004"),  # the second other one comes after our first step
+        (command.downgrade, "-1", 1, "r003"),
+    ],
+)
+def test_a_relative_target_does_not_count_from_where_somebody_else_went(
+    tmp_path: Path, direction: Callable[..., None], target: str, others: int, left_at: str
+) -> None:
+    environment = Environment(tmp_path / "migrations")
+    for _ in range(6):
+        environment.revision("pass")
+    environment.upgrade("r002")
+    interruptions = [lambda: None] * (others - 1) + [lambda: environment.upgrade("+1")]
+    with (
+        before_each_begin(environment, interruptions) as connection,
+        pytest.raises(CommandError, match=r"counts from where it was before"),
+    ):
+        direction(environment.config(connection=connection), target)
+    assert environment.heads() == [left_at]
+
+
 def test_a_connection_whose_wait_was_in_vain_goes_on_as_before(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "migrations")
     environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")

@@ -12,6 +12,7 @@ to do so (`Operations.register_operation`). For every other engine it does what 
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -35,6 +36,7 @@ from .tokens import fold
 from .transactions import transactions_of
 
 _alembics_own = Operations.batch_alter_table
+_RELATIVE = re.compile(r"(?:.+@)?[+-]\d+")  # "Relative Migration Identifiers" in Alembic's tutorial
 
 
 class LosslessSQLiteImpl(ComparingImpl):
@@ -71,13 +73,21 @@ class LosslessSQLiteImpl(ComparingImpl):
         if transactions is not None:
             version_table = self.context_opts.get("version_table", "alembic_version")
             heads = transactions.peek_at_heads(version_table)
-            there = heads if writing and self._is_there(heads) else None
-            writing = writing and there is None
-            transactions.start_run(version_table, writing=writing, there=there)
+            relative = self._relative_destination()
+            there = writing and self._is_there(heads)
+            writing = writing and not there
+            seen = heads if there or relative else None
+            transactions.start_run(version_table, writing=writing, seen=seen, relative=relative)
         if writing:
             self._explain_leftovers()
 
-    def _is_there(self, heads: tuple[str, ...]) -> bool:
+    def _relative_destination(self) -> str:
+        """Where the run goes, if that counts from where the database is: `+1`, `branch@-2`."""
+        destination = self.context_opts.get("destination_rev")
+        relative = isinstance(destination, str) and _RELATIVE.fullmatch(destination)
+        return str(destination) if relative else ""
+
+    def _is_there(self, heads: tuple[str, ...] | None) -> bool:
         """Whether a database at these revisions is where the run would take it."""
         steps = self.context_opts.get("fn")
         if not heads or steps is None or self.context_opts.get("purge"):

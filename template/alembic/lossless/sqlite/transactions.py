@@ -9,7 +9,9 @@ Why a transaction for each revision and not one for the run: a run that is kille
 tenth revision keeps the nine before it, each complete; and locks are held no longer than needed.
 The price is that another migrator can come in between two revisions. The heads are therefore
 compared under the lock before each revision; when they have moved, `HeadsMoved` is raised, and
-whoever runs the migrations runs what is left.
+whoever runs the migrations runs what is left. Not so if the destination is relative (`+1`, `-1`):
+it counts from the heads that were there when the command began, and a step from others could undo
+what somebody else has just done.
 
 A revision that ends its transaction itself would leave a part of it in the file, or lose a part
 without anybody's notice. It is stopped before that, also where it tells the driver to behind
@@ -29,7 +31,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
 from .foreign_keys import ForeignKeyWatch
-from .lock import begin_immediate, file_of, is_lock_error
+from .lock import be_patient, begin_immediate, file_of, is_lock_error
 from .tokens import HARMLESS, first_word, quote_name, start_of
 
 _KEY = "lossless_transactions"
@@ -114,6 +116,7 @@ class MigrationTransactions:
         self.own_statements = False  # whether statements now come from the machinery itself
         self._writing = False
         self._heads: set[str] | None = None
+        self._relative = ""  # the run's destination, if it counts from the heads
         self._running = False
         self._begun = False  # whether a transaction of ours is open, as far as SQLAlchemy knows
         self._settling = False  # whether a transaction begins that is to do nothing
@@ -177,32 +180,40 @@ class MigrationTransactions:
 
     # -- what Alembic's run tells
 
-    def peek_at_heads(self, version_table: str) -> tuple[str, ...]:
-        """The database's revisions, without a lock; none, too, while another process keeps readers out."""
+    def peek_at_heads(self, version_table: str) -> tuple[str, ...] | None:
+        """The database's revisions, without a lock; None while another process keeps readers out."""
         self.driver.execute("PRAGMA busy_timeout = 0")
         try:
             return tuple(read_heads(self.driver, version_table))
         except sqlite3.OperationalError as error:
             if not is_lock_error(error):
                 raise
-            return ()
+            return None
         finally:
             self.driver.execute(f"PRAGMA busy_timeout = {self._pragmas['busy_timeout']}")
 
     def start_run(
-        self, version_table: str, *, writing: bool, there: tuple[str, ...] | None = None
+        self,
+        version_table: str,
+        *,
+        writing: bool,
+        seen: tuple[str, ...] | None = None,
+        relative: str = "",
     ) -> None:
         """Migrations start. A run that only reads never asks for the write lock.
 
         Args:
             version_table: where the database's revisions stand.
             writing: whether the run changes anything.
-            there: the revisions that the run relies on, if it does not write because of them.
+            seen: the database's revisions, if the run relies on them: it does not write because it
+                is there already, or its destination is relative to them.
+            relative: that destination.
         """
         self.version_table = version_table
         self.keys = ForeignKeyWatch(self.driver, version_table)
         self._writing = writing
-        self._heads = None if there is None else set(there)
+        self._heads = None if seen is None else set(seen)
+        self._relative = relative
         self._running = writing
         self._autocommit = False
         self._ended = ""
@@ -283,6 +294,7 @@ class MigrationTransactions:
         if not self._writing:
             self.driver.execute("BEGIN")
             if self._heads is not None:
+                be_patient(self.driver, self.lock_timeout)
                 self._check_heads()
             self._begun = True
             return
@@ -420,6 +432,12 @@ class MigrationTransactions:
     def _check_heads(self) -> None:
         found = read_heads(self.driver, self.version_table)
         if self._heads is not None and found != self._heads:
+            if self._relative:
+                raise CommandError(
+                    f"Another process migrated this database meanwhile, and {self._relative} counts "
+                    "from where it was before. See with `alembic current` where it is, and name "
+                    "the revision to go to"
+                )
             raise HeadsMoved(
                 "Another process migrated this database at the same time; "
                 "run the command again for what is left"
