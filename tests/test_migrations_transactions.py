@@ -77,6 +77,20 @@ def test_what_a_reader_kept_from_being_written_is_not_committed_later(tmp_path: 
     assert environment.heads() == ["r001"]
 
 
+def test_a_transaction_of_the_caller_takes_back_all_of_a_failed_run(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")
+    environment.revision("op.add_column('t', sa.Column('y', sa.Integer))\nraise ValueError")
+    with engine_for(environment) as engine:
+        with pytest.raises(ValueError), engine.begin() as connection:  # noqa: PT011
+            environment.upgrade(connection=connection)
+        assert environment.query("SELECT name FROM sqlite_master") == []
+        with engine.begin() as connection:
+            environment.upgrade("r001", connection=connection)
+    assert environment.query("SELECT x FROM t") == []
+    assert environment.heads() == ["r001"]
+
+
 @pytest.mark.parametrize(
     ("run", "at"), [(command.upgrade, "base"), (partial(command.stamp, purge=True), "r001")]
 )

@@ -33,7 +33,7 @@ from .offline import Script, for_the_shell
 from .operations import BatchOptions, Operation, TableOperations
 from .rows import find_duplicates
 from .tokens import fold
-from .transactions import transactions_of
+from .transactions import begin_in_earnest, transactions_of
 
 _alembics_own = Operations.batch_alter_table
 _RELATIVE = re.compile(r"(?:.+@)?[+-]\d+")  # "Relative Migration Identifiers" in Alembic's tutorial
@@ -78,6 +78,8 @@ class LosslessSQLiteImpl(ComparingImpl):
             writing = writing and not there
             seen = heads if there or relative else None
             transactions.start_run(version_table, writing=writing, seen=seen, relative=relative)
+        elif writing:
+            begin_in_earnest(self.connection)
         if writing:
             self._explain_leftovers()
 

@@ -500,6 +500,19 @@ def take_over(driver: sqlite3.Connection) -> None:
     driver.isolation_level = None
 
 
+def begin_in_earnest(connection: Connection) -> None:
+    """Begin the transaction that SQLAlchemy takes for begun, if its driver has not done so.
+
+    Python's driver waits for the first INSERT, UPDATE or DELETE. What a migration did before that
+    would be there for good, whatever becomes of the transaction that its caller began.
+    """
+    driver = driver_connection(connection)
+    expected = connection.in_transaction() and not is_autocommit(connection)
+    begins = driver.isolation_level is not None and getattr(driver, "autocommit", -1) == -1
+    if expected and begins and not driver.in_transaction:
+        driver.execute(f"BEGIN {driver.isolation_level}")
+
+
 def begins_by_itself(driver: sqlite3.Connection) -> bool:
     """Whether the driver is in a transaction always: autocommit=False, since Python 3.12."""
     return getattr(driver, "autocommit", None) is False
