@@ -111,6 +111,41 @@ def test_what_alembic_says_outside_of_a_revision_is_what_one_reads(
     assert environment.heads() == heads
 
 
+class StoppedCursor(sqlite3.Cursor):
+    """Ctrl+C stops it behind the statement that creates table t."""
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        super().execute(sql, *parameters)
+        if "CREATE TABLE t" in sql:
+            raise KeyboardInterrupt
+        return self
+
+
+class StoppedConnection(sqlite3.Connection):
+    def cursor(self, *_: Any) -> Any:
+        return super().cursor(StoppedCursor)
+
+
+def test_a_connection_goes_on_as_before_when_a_migration_was_stopped_by_hand(
+    tmp_path: Path,
+) -> None:
+    environment = environment_with(
+        tmp_path, FAMILY, "op.create_table('t', sa.Column('x', sa.Integer))"
+    )
+    made = {"connect_args": {"factory": StoppedConnection}}
+    with engine_for(environment, **made) as engine, engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.execute("PRAGMA foreign_keys = ON")
+        with pytest.raises(KeyboardInterrupt):
+            environment.upgrade(connection=connection)
+        assert connection.connection.driver_connection is driver
+        assert driver.isolation_level == ""
+        assert driver.execute("PRAGMA foreign_keys").fetchone() == (1,)
+        environment.execute("CREATE TABLE later (a)")  # nothing has the file locked
+    assert environment.heads() == ["r001"]
+
+
 ROLLING_BACK = FAMILY + "CREATE TABLE x (n UNIQUE ON CONFLICT ROLLBACK); INSERT INTO x VALUES (1);"
 
 

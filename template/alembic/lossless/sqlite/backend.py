@@ -86,8 +86,8 @@ def governed(connection: Connection, lock_timeout: float) -> Iterator[Connection
         yield connection
         return
     transactions = MigrationTransactions(connection, lock_timeout)
-    transactions.attach()
     try:
+        transactions.attach()
         yield connection
         if connection.in_transaction():
             connection.commit()  # what a command did outside of any revision: `alembic ensure_version`

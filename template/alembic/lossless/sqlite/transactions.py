@@ -28,7 +28,7 @@ from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, ExceptionContext, event
 
 from .foreign_keys import ForeignKeyWatch
 from .lock import be_patient, begin_immediate, file_of, is_lock_error
@@ -125,9 +125,9 @@ class MigrationTransactions:
         self._autocommit = False  # whether a revision is in an autocommit_block()
         self._may_commit = True  # whether a revision's commit may be that of an autocommit_block()
         self._ended = ""  # what became of a transaction that a revision ended itself
-        self._pragmas = {"foreign_keys": 0, "busy_timeout": 0}
-        self._cache_size: int | None = None  # before it was changed
-        self._settings: tuple[Any, Any] = (None, None)
+        self._pragmas: dict[str, int] = {}  # as they were before they were changed
+        self._cache_size: int | None = None  # likewise
+        self._settings = (self.driver.isolation_level, getattr(self.driver, "autocommit", None))
         self._was_autocommit = is_autocommit(connection)
 
     # -- attached to a connection
@@ -137,23 +137,23 @@ class MigrationTransactions:
 
         Asks for nothing that SQLite would have to read the file for, which may be locked.
         """
-        self._settings = (self.driver.isolation_level, getattr(self.driver, "autocommit", None))
         if self._was_autocommit:  # or each transaction would look like an autocommit_block()
             self.connection.execution_options(isolation_level="SERIALIZABLE")
         take_over(self.driver)
-        for name in self._pragmas:
+        for name in ("foreign_keys", "busy_timeout"):
             self._pragmas[name] = int(self.driver.execute(f"PRAGMA {name}").fetchone()[0])
         self.driver.execute("PRAGMA foreign_keys = OFF")
         self.connection.info[_KEY] = self
-        for name, listener in self._listeners():
-            event.listen(self.connection, name, listener, retval=name == "before_cursor_execute")
+        for target, name, listener in self._listeners():
+            event.listen(target, name, listener, retval=name == "before_cursor_execute")
         # An event does not tell a revision's commit() from Alembic's, which asks the transaction.
         self.connection.__dict__["commit"] = self._commit_of_connection
 
     def detach(self) -> None:
-        """Give the connection back as it was."""
-        for name, listener in self._listeners():
-            event.remove(self.connection, name, listener)
+        """Give the connection back as it was, also if it was not taken over completely."""
+        for target, name, listener in self._listeners():
+            if event.contains(target, name, listener):
+                event.remove(target, name, listener)
         self.connection.__dict__.pop("commit", None)
         self.connection.info.pop(_KEY, None)
         self._undo()  # before the driver's settings: it commits when they change
@@ -169,13 +169,14 @@ class MigrationTransactions:
         if self._settings[1] is not None:
             set_autocommit(self.driver, self._settings[1])
 
-    def _listeners(self) -> tuple[tuple[str, Any], ...]:
+    def _listeners(self) -> tuple[tuple[Any, str, Any], ...]:
         return (
-            ("begin", self._on_begin),
-            ("commit", self._on_commit),
-            ("rollback", self._on_rollback),
-            ("before_cursor_execute", self._on_statement),
-            ("after_cursor_execute", self._after_statement),
+            (self.connection, "begin", self._on_begin),
+            (self.connection, "commit", self._on_commit),
+            (self.connection, "rollback", self._on_rollback),
+            (self.connection, "before_cursor_execute", self._on_statement),
+            (self.connection, "after_cursor_execute", self._after_statement),
+            (self.connection.engine, "handle_error", self._on_error),
         )
 
     # -- what Alembic's run tells
@@ -341,6 +342,16 @@ class MigrationTransactions:
         self._is_over(COMMITTED if self._begun and self._is_committed() else UNDONE)
         self._begun = False
         self._undo()  # SQLAlchemy leaves it to us, if told to by skip_autocommit_rollback
+
+    def _on_error(self, error: ExceptionContext) -> None:
+        """Keep the connection when Ctrl+C stops a statement.
+
+        SQLAlchemy would throw it away, which suits a server's. Its transaction would not end then,
+        but hold the write lock for as long as something refers to the statement.
+        """
+        exits = not isinstance(error.original_exception, Exception)
+        if exits and error.connection is self.connection:
+            error.is_disconnect = False
 
     def _is_over(self, message: str) -> None:
         """The transaction is over. A revision that goes on after this has ended it itself."""
