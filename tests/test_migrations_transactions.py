@@ -112,13 +112,14 @@ def test_what_alembic_says_outside_of_a_revision_is_what_one_reads(
 
 
 class StoppedCursor(sqlite3.Cursor):
-    """Ctrl+C stops it behind the statement that creates table t."""
+    """Ctrl+C stops it at one statement."""
+
+    at = ""
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-        super().execute(sql, *parameters)
-        if "CREATE TABLE t" in sql:
+        if self.at and self.at in sql:
             raise KeyboardInterrupt
-        return self
+        return super().execute(sql, *parameters)
 
 
 class StoppedConnection(sqlite3.Connection):
@@ -126,23 +127,37 @@ class StoppedConnection(sqlite3.Connection):
         return super().cursor(StoppedCursor)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE alembic_version",
+        "writable_schema = OFF",
+        "ignore_check_constraints = OFF",
+        "legacy_alter_table = OFF",
+    ],
+)
 def test_a_connection_goes_on_as_before_when_a_migration_was_stopped_by_hand(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
-    environment = environment_with(
-        tmp_path, FAMILY, "op.create_table('t', sa.Column('x', sa.Integer))"
-    )
+    schema = "CREATE TABLE t (x TEXT CHECK (x <> 1))"
+    revision = "op.alter_column('t', 'x', type_=sa.Integer())"
+    environment = environment_with(tmp_path, schema, revision)
+    names = ("foreign_keys", "writable_schema", "ignore_check_constraints", "legacy_alter_table")
     made = {"connect_args": {"factory": StoppedConnection}}
     with engine_for(environment, **made) as engine, engine.connect() as connection:
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         driver.execute("PRAGMA foreign_keys = ON")
+        monkeypatch.setattr(StoppedCursor, "at", statement)
         with pytest.raises(KeyboardInterrupt):
             environment.upgrade(connection=connection)
+        monkeypatch.undo()
         assert connection.connection.driver_connection is driver
         assert driver.isolation_level == ""
-        assert driver.execute("PRAGMA foreign_keys").fetchone() == (1,)
+        settings = [driver.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+        assert settings == [1, 0, 0, 0]
         environment.execute("CREATE TABLE later (a)")  # nothing has the file locked
+    assert environment.query("SELECT sql FROM sqlite_master WHERE name = 't'") == [(schema,)]
     assert environment.heads() == ["r001"]
 
 

@@ -35,6 +35,14 @@ from .lock import be_patient, begin_immediate, file_of, is_lock_error
 from .tokens import HARMLESS, first_word, quote_name, start_of
 
 _KEY = "lossless_transactions"
+_CHANGED = (
+    "foreign_keys",
+    "busy_timeout",
+    # For a moment only, by operations that may be stopped before they change them back.
+    "ignore_check_constraints",
+    "legacy_alter_table",
+    "writable_schema",
+)
 _CACHE_SIZE = -64 * 1024  # in KiB, hence negative: room to rebuild large tables and their indexes
 
 
@@ -140,7 +148,7 @@ class MigrationTransactions:
         if self._was_autocommit:  # or each transaction would look like an autocommit_block()
             self.connection.execution_options(isolation_level="SERIALIZABLE")
         take_over(self.driver)
-        for name in ("foreign_keys", "busy_timeout"):
+        for name in _CHANGED:
             self._pragmas[name] = int(self.driver.execute(f"PRAGMA {name}").fetchone()[0])
         self.driver.execute("PRAGMA foreign_keys = OFF")
         self.connection.info[_KEY] = self
