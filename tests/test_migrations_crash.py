@@ -23,7 +23,8 @@ from alembic import command
 from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, event
 
-from lossless.sqlite.lock import begin_immediate
+from lossless.sqlite import transactions
+from lossless.sqlite.lock import be_patient
 from migrating import Environment
 from sqlite_shape import differences, is_sound, row_hashes, shape
 
@@ -193,8 +194,33 @@ def test_a_migrator_waits_also_for_one_that_keeps_readers_out(
 
 def test_one_may_wait_for_a_month(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "test.db", isolation_level=None)) as connection:
-        begin_immediate(connection, 31 * 24 * 3600)
+        be_patient(connection, 31 * 24 * 3600)
         assert connection.execute("PRAGMA busy_timeout").fetchone()[0] > 24 * 24 * 3600 * 1000
+
+
+def test_a_large_revision_does_not_wait_for_a_reader_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "_CACHE_SIZE", 10)  # pages
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.execute('CREATE TABLE t (x)')")
+    environment.upgrade()
+    environment.revision("op.execute('INSERT INTO t VALUES (randomblob(1000000))')")
+    engine = create_engine(f"sqlite:///{environment.database}")
+    with (
+        closing(sqlite3.connect(environment.database, isolation_level=None)) as reader,
+        engine.connect() as connection,
+    ):
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM t").fetchall()
+        event.listen(connection, "commit", lambda _: reader.execute("ROLLBACK"))
+        config = environment.config(connection=connection)
+        config.cmd_opts = Namespace(x=["lock_timeout=10"])
+        start = time.monotonic()
+        command.upgrade(config, "head")
+        assert time.monotonic() - start < 10
+    engine.dispose()
+    assert environment.heads() == ["r002"]
 
 
 @contextmanager

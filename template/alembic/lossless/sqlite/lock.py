@@ -20,9 +20,12 @@ _LONGEST = 2**31 - 1  # milliseconds that it takes; it would not wait at all for
 def begin_immediate(connection: sqlite3.Connection, timeout: float) -> None:
     """Begin a transaction that may write, when no other one does. Readers are not disturbed.
 
+    Its statements do not wait any more. Once it is larger than the cache, each of them would wait
+    anew for a reader that stays, to write pages to the file which may as well remain in memory.
+
     Args:
         connection: a connection outside of any transaction, in autocommit mode.
-        timeout: seconds to wait for another process; also how long the commit will wait for readers.
+        timeout: seconds to wait for another process.
 
     Raises:
         CommandError: another process still holds the lock after `timeout` seconds.
@@ -37,7 +40,7 @@ def begin_immediate(connection: sqlite3.Connection, timeout: float) -> None:
             if not is_lock_error(error):
                 raise
         else:
-            be_patient(connection, timeout)
+            be_patient(connection, 0)
             return
         if time.monotonic() >= deadline:
             raise CommandError(

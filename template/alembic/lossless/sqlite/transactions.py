@@ -295,6 +295,7 @@ class MigrationTransactions:
             raise CommandError(self._ended)
         take_over(self.driver)
         if is_autocommit(connection):
+            be_patient(self.driver, self.lock_timeout)
             self._ended = ""  # Alembic's autocommit_block(), which commits what was before it
             if not self._autocommit:
                 self.keys.begin(committing=True)
@@ -369,6 +370,7 @@ class MigrationTransactions:
 
     def _commit(self) -> None:
         self._guard.release()
+        be_patient(self.driver, self.lock_timeout)  # with readers
         try:
             self.driver.execute("COMMIT")
         except sqlite3.OperationalError as error:
