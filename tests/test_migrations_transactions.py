@@ -91,6 +91,17 @@ def test_a_transaction_of_the_caller_takes_back_all_of_a_failed_run(tmp_path: Pa
     assert environment.heads() == ["r001"]
 
 
+def test_a_full_disk_is_reported_and_the_revision_undone(tmp_path: Path) -> None:
+    revision = "op.execute('DELETE FROM c')\nop.execute('INSERT INTO x VALUES (zeroblob(1000000))')"
+    environment = environment_with(tmp_path, FAMILY + "CREATE TABLE x (n);", revision)
+    with engine_for(environment) as engine:
+        sa.event.listen(engine, "connect", lambda it, _: it.execute("PRAGMA max_page_count = 9"))
+        with pytest.raises(CommandError, match="no room left"):
+            environment.upgrade(connection=engine)
+    assert environment.query("SELECT count(*) FROM c") == [(1,)]
+    assert environment.heads() == ["r001"]
+
+
 @pytest.mark.parametrize(
     ("run", "at"), [(command.upgrade, "base"), (partial(command.stamp, purge=True), "r001")]
 )

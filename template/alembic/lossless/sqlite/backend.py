@@ -124,6 +124,11 @@ def reported(url: URL) -> Iterator[None]:
                 f"Another process is writing to {url.database}, or to a database attached to it, "
                 "and has it locked. Try again when it is done"
             ) from error
+        if "disk is full" in message:
+            raise CommandError(
+                f"There is no room left to write {url.database}. The revision is undone; make room, "
+                "and run the command again"
+            ) from error
         if "readonly database" in message:
             raise CommandError(f"{url.database} may only be read, not written") from error
         raise
