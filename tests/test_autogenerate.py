@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,20 @@ def test_somebody_at_a_terminal_is_asked(
     assert len(questions) == 1
     assert "column years the old age" in questions[0]
     assert ("new_column_name" in text) is renamed
+
+
+def test_others_may_write_while_somebody_is_asked(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(_: str) -> str:
+        with closing(sqlite3.connect(environment.database, timeout=0)) as application:
+            application.execute("DELETE FROM person")
+            application.commit()
+        return "y"
+
+    monkeypatch.setattr(autogenerate, "terminal", lambda: ask)
+    assert generate(environment, models(name(), team(), age("years"))) is not None
+    assert environment.query("SELECT * FROM person") == []
 
 
 def test_no_answer_at_a_terminal_writes_nothing(

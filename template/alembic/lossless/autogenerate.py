@@ -5,7 +5,7 @@ Works on Alembic's operation objects only; knows no database engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from alembic.config import Config
@@ -19,7 +19,7 @@ from alembic.operations.ops import (
     UpgradeOps,
 )
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Constraint, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import Connection, Constraint, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.sql.elements import conv
 
 from .metadata import DEFAULT_CONVENTION, conventional_name
@@ -57,11 +57,36 @@ def review(config: Config, arguments: Mapping[str, str]) -> Review:
         for upgrade, downgrade in zip(
             script.upgrade_ops_list, script.downgrade_ops_list, strict=True
         ):
-            settle_renames(upgrade, downgrade, rename_answers(config, arguments), terminal())
+            ask = asking(terminal(), context, config)
+            settle_renames(upgrade, downgrade, rename_answers(config, arguments), ask)
             name_constraints(upgrade)
             name_constraints(downgrade)
 
     return review_revision
+
+
+def asking(
+    ask: Callable[[str], str] | None, context: MigrationContext, config: Config
+) -> Callable[[str], str] | None:
+    """Ask without a transaction: while somebody thinks, the application may want to write.
+
+    Args:
+        ask: puts a question; None if there is nobody to ask.
+        context: what the database was read by. It holds no transaction of its own if it begins one
+            for each revision.
+        config: Alembic's configuration; with a connection of the caller perhaps, who may be in one.
+    """
+    connection = context.connection
+    given = isinstance(config.attributes.get("connection"), Connection)
+    ours = context.opts.get("transaction_per_migration") and not given
+    if ask is None or connection is None or not ours:
+        return ask
+
+    def ask_freely(question: str) -> str:
+        connection.rollback()
+        return ask(question)
+
+    return ask_freely
 
 
 def rename_answers(config: Config, arguments: Mapping[str, str]) -> list[str]:
