@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from alembic.util import CommandError
-from sqlalchemy import Column, MetaData, Table, types
+from sqlalchemy import Column, MetaData, Table, make_url, types
 from sqlalchemy.dialects.sqlite import dialect
 
 import rendering
@@ -26,6 +26,7 @@ from lossless.adoption.columns import TooMany, fit
 from lossless.adoption.project import UNTOUCHED, dotenv, fingerprint, ini_with_version_table
 from lossless.adoption.report import Progress, Report, diagram
 from lossless.sqlite.catalogue import read_catalogue
+from lossless.sqlite.native import SQLiteNative
 
 SCHEMA = """
 CREATE TABLE artist (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -930,3 +931,14 @@ def test_a_schema_of_our_own_is_adopted_by_a_project_named_like_a_table(
     script.write_text(SCHEMA)
     adopt(made, f"sqlite:///{load(script, tmp_path / 'data.db')}")
     run(made, "alembic", "check")
+
+
+def test_an_error_that_ends_the_transaction_is_the_one_that_is_told(tmp_path: Path) -> None:
+    database = tmp_path / "data.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript("CREATE TABLE x (n UNIQUE ON CONFLICT ROLLBACK)")
+    with (
+        pytest.raises(CommandError, match=r"UNIQUE constraint failed: x\.n"),
+        SQLiteNative().writing(make_url(f"sqlite:///{database}")) as writing,
+    ):
+        writing.exec_driver_sql("INSERT INTO x VALUES (1), (1)")

@@ -144,12 +144,10 @@ class SQLiteNative(Native):
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.exec_driver_sql("ROLLBACK")
-                    raise
-                connection.exec_driver_sql("COMMIT")
+                yield connection
+                connection.exec_driver_sql(
+                    "COMMIT"
+                )  # what is not committed ends with its connection
         except DBAPIError as error:
             raise CommandError(explain(error.orig or error, path, writing=True)) from error
         finally:
