@@ -404,6 +404,10 @@ BROKEN = FAMILY + "INSERT INTO c VALUES (7);"
         "op.get_bind().connection.cursor().execute('DELETE FROM p')",
         "op.get_bind().connection.cursor().execute('DELETE FROM p')\nop.execute('SELECT 1')",
         "op.get_bind().connection.cursor().execute('DELETE FROM p')\nop.execute('DELETE FROM p')",
+        "op.get_bind().connection.cursor().execute('DROP TABLE p')",
+        "op.get_bind().connection.cursor().execute('DROP TABLE p')\nop.execute('SELECT 1')",
+        "try: op.execute('SELECT * FROM nowhere')\nexcept Exception: pass\n"
+        "op.get_bind().connection.cursor().execute('DROP TABLE p')",
     ],
 )
 def test_rows_deleted_through_the_driver_are_noticed(tmp_path: Path, deletion: str) -> None:

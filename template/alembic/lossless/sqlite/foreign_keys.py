@@ -36,7 +36,8 @@ class Violation:
 class ForeignKeyWatch:
     """Watches one transaction: remembers the violations before its first change of rows.
 
-    Rows that were changed without SQLAlchemy are noticed by SQLite's count of changes. Then the
+    Rows that were changed without SQLAlchemy are noticed by SQLite's count of changes, and tables
+    that were dropped without it are told by `schema_changed_unseen`. Then the
     violations from before are asked for beside the transaction, where it is not committed yet. In an
     autocommit block it is too late for that; there, only SQLAlchemy's statements are watched.
     """
@@ -52,6 +53,7 @@ class ForeignKeyWatch:
         self._committing = False  # whether each statement is committed at once
         self._committed = False  # whether one that was may have broken something
         self._doubtful = False  # whether what was violated before could not be seen
+        self._schema_changed = False  # whether the schema changed without SQLAlchemy
         self._changes = 0  # SQLite's count of changed rows after the last statement that was seen
         self._version_written = False  # whether that was Alembic's, of the version
 
@@ -65,7 +67,7 @@ class ForeignKeyWatch:
         }
         self._renamed = {}
         self._committing = committing
-        self._committed = self._doubtful = False
+        self._committed = self._doubtful = self._schema_changed = False
         self.after_any_statement()
 
     def resume(self) -> None:
@@ -83,11 +85,15 @@ class ForeignKeyWatch:
         """A statement is about to run; did something change rows since the last one?"""
         if self._version_written:  # the row of INSERT ... RETURNING counts once it is fetched
             self.after_any_statement()
-        unseen = self._connection.total_changes != self._changes and not self._committing
-        if unseen and "main" not in self._before:
+        unseen = self._schema_changed or self._connection.total_changes != self._changes
+        if unseen and not self._committing and "main" not in self._before:
             beside = violations_beside(self._connection)
             self._doubtful = beside is None
             self._before["main"] = beside or Counter()
+
+    def schema_changed_unseen(self) -> None:
+        """A table or a key is dropped or altered by a statement that SQLAlchemy does not know of."""
+        self._schema_changed = True
 
     def after_any_statement(self) -> None:
         """A statement has run."""

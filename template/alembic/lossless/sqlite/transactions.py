@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -67,6 +67,10 @@ COMMITTED = (
 )
 
 
+# What can leave rows without their parents, and changes no row that SQLite would count.
+_BREAKING = (sqlite3.SQLITE_DROP_TABLE, sqlite3.SQLITE_DROP_INDEX, sqlite3.SQLITE_ALTER_TABLE)
+
+
 class HeadsMoved(CommandError):
     """Another process has migrated the database between two revisions of this run."""
 
@@ -78,8 +82,9 @@ class Guard:
     Callbacks"); to set one makes it prepare those anew that the driver has in its cache.
     """
 
-    def __init__(self, driver: sqlite3.Connection) -> None:
+    def __init__(self, driver: sqlite3.Connection, on_schema_change: Callable[[], None]) -> None:
         self._driver = driver
+        self._on_schema_change = on_schema_change
         self._kept = False
         self.refused = ""  # what to say of an attempt to end the transaction
 
@@ -95,6 +100,8 @@ class Guard:
             self._driver.set_authorizer(None if sys.version_info >= (3, 11) else _allow_all)
 
     def _judge(self, action: int, what: str | None, *_: str | None) -> int:
+        if action in _BREAKING:
+            self._on_schema_change()
         if action != sqlite3.SQLITE_TRANSACTION:
             return sqlite3.SQLITE_OK
         if not self._driver.in_transaction:  # SQLite rolled back, and nobody has noticed
@@ -120,7 +127,8 @@ class MigrationTransactions:
         self.driver = driver_connection(connection)
         self.version_table = "alembic_version"
         self.keys = ForeignKeyWatch(self.driver, self.version_table)
-        self._guard = Guard(self.driver)
+        self._guard = Guard(self.driver, self._on_schema_change)
+        self._told = False  # whether SQLAlchemy has told of the statement that runs now
         self.own_statements = False  # whether statements now come from the machinery itself
         self._writing = False
         self._heads: set[str] | None = None
@@ -353,14 +361,20 @@ class MigrationTransactions:
         self._undo()  # SQLAlchemy leaves it to us, if told to by skip_autocommit_rollback
 
     def _on_error(self, error: ExceptionContext) -> None:
-        """Keep the connection when Ctrl+C stops a statement.
+        """A statement has failed. Keep the connection, also when it was Ctrl+C that stopped it.
 
         SQLAlchemy would throw it away, which suits a server's. Its transaction would not end then,
         but hold the write lock for as long as something refers to the statement.
         """
-        exits = not isinstance(error.original_exception, Exception)
-        if exits and error.connection is self.connection:
+        if error.connection is not self.connection:
+            return
+        self._told = False
+        if not isinstance(error.original_exception, Exception):
             error.is_disconnect = False
+
+    def _on_schema_change(self) -> None:
+        if not self._told:
+            self.keys.schema_changed_unseen()
 
     def _is_over(self, message: str) -> None:
         """The transaction is over. A revision that goes on after this has ended it itself."""
@@ -397,13 +411,16 @@ class MigrationTransactions:
     ) -> tuple[str, Any]:
         if not connection.in_transaction():  # SQLAlchemy is beginning one: a listener says this
             return _without_begin(sql), parameters
+        self._told = False
         if self._writing and (self._begun or self._autocommit):
             self.keys.before_any_statement()
             if not self.own_statements:
                 self._before_statement_of_revision(sql)
+        self._told = True
         return sql, parameters
 
     def _after_statement(self, _: Connection, __: Any, sql: str, *___: Any) -> None:
+        self._told = False
         if self._writing:
             self.keys.after_any_statement()
             if not self.own_statements:
