@@ -91,6 +91,21 @@ def test_a_transaction_of_the_caller_takes_back_all_of_a_failed_run(tmp_path: Pa
     assert environment.heads() == ["r001"]
 
 
+@pytest.mark.parametrize("purge", [True, False])
+def test_several_branches_are_stamped_in_one_transaction(tmp_path: Path, purge: bool) -> None:
+    environment = Environment(tmp_path / "migrations")
+    for name in ("one", "two"):
+        (environment.folder / "versions" / f"{name}.py").write_text(
+            f"revision = {name!r}\ndown_revision = None\n"
+        )
+    with engine_for(environment) as engine, engine.connect() as connection:
+        commits: list[sa.Connection] = []
+        sa.event.listen(connection, "commit", commits.append)
+        command.stamp(environment.config(connection=connection), "heads", purge=purge)
+    assert len(commits) == 1
+    assert sorted(environment.heads()) == ["one", "two"]
+
+
 def test_a_full_disk_is_reported_and_the_revision_undone(tmp_path: Path) -> None:
     revision = "op.execute('DELETE FROM c')\nop.execute('INSERT INTO x VALUES (zeroblob(1000000))')"
     environment = environment_with(tmp_path, FAMILY + "CREATE TABLE x (n);", revision)

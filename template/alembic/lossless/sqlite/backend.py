@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from alembic import context
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -61,6 +62,8 @@ class SQLiteBackend(Backend):
         transactions = transactions_of(connection) if isinstance(connection, Connection) else None
         if transactions is not None:
             transactions.know_blocks_of(migration)
+            if "purge" in migration.opts:  # only `alembic stamp` has that, be it true or false
+                write_all_or_nothing(migration)
         while True:
             try:
                 super().run_migrations()
@@ -69,6 +72,14 @@ class SQLiteBackend(Backend):
             break
         if transactions is not None:
             transactions.end_run()
+
+
+def write_all_or_nothing(migration: MigrationContext) -> None:
+    """Let a run have one transaction, ended with its connection's, and none for each step.
+
+    `alembic stamp` of several branches is one thing, though Alembic takes a step for each.
+    """
+    migration.begin_transaction = lambda *_, **__: nullcontext()  # type: ignore[method-assign]
 
 
 @contextmanager
