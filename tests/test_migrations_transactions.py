@@ -91,6 +91,37 @@ def test_a_transaction_of_the_caller_takes_back_all_of_a_failed_run(tmp_path: Pa
     assert environment.heads() == ["r001"]
 
 
+class InterruptedCursor(sqlite3.Cursor):
+    """SQLite is interrupted while it drops a column, and rolls back the transaction."""
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        self.connection.set_progress_handler(lambda: "DROP COLUMN" in sql, 1)
+        return super().execute(sql, *parameters)
+
+
+class InterruptedConnection(sqlite3.Connection):
+    def cursor(self, *_: Any) -> Any:
+        return super().cursor(InterruptedCursor)
+
+
+@pytest.mark.parametrize("caught", [True, False])
+def test_what_sqlite_rolled_back_itself_is_not_tried_another_way(
+    tmp_path: Path, caught: bool
+) -> None:
+    schema = "CREATE TABLE t (a, b, c); INSERT INTO t VALUES (1, 2, 3);"
+    revision = "op.execute('INSERT INTO t VALUES (4, 5, 6)')\n"
+    revision += f"try: op.drop_column('t', 'b')\nexcept {'Exception' if caught else '()'}: pass"
+    environment = environment_with(tmp_path, schema, revision)
+    made = {"connect_args": {"factory": InterruptedConnection}}
+    with (
+        engine_for(environment, **made) as engine,
+        pytest.raises(CommandError, match=r"rolled back .* is undone"),
+    ):
+        environment.upgrade(connection=engine)
+    assert environment.query("SELECT a, b, c FROM t") == [(1, 2, 3)]
+    assert environment.heads() == ["r001"]
+
+
 @pytest.mark.parametrize("purge", [True, False])
 def test_several_branches_are_stamped_in_one_transaction(tmp_path: Path, purge: bool) -> None:
     environment = Environment(tmp_path / "migrations")

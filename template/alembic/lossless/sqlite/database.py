@@ -241,6 +241,14 @@ class LiveDatabase(Database):
         self._execute(sql)
 
     def _execute(self, sql: str, *, fetch: bool = False) -> Sequence[Any]:
+        """Execute a statement.
+
+        Raises:
+            CommandError: SQLite rolled back the transaction. What comes next would be committed at
+                once, so nothing may catch this to try another way.
+            sqlite3.Error: the statement failed.
+        """
+        within = self._in_transaction()
         try:
             if self.transactions is None:
                 result = self.connection.exec_driver_sql(sql)
@@ -249,9 +257,18 @@ class LiveDatabase(Database):
                     result = self.connection.exec_driver_sql(sql)
             return result.fetchall() if fetch else []
         except DBAPIError as error:
+            if within and not self._in_transaction():
+                raise CommandError(
+                    f"SQLite rolled back the transaction: {error.orig}. Everything that was done in "
+                    "it is undone"
+                ) from error
             if isinstance(error.orig, sqlite3.Error):
                 raise error.orig from error
             raise
+
+    def _in_transaction(self) -> bool:
+        driver = self.connection.connection.driver_connection
+        return bool(getattr(driver, "in_transaction", False))
 
     def refuse_if_any(self, query: str, message: str) -> None:
         keys = self.find_keys(query)
