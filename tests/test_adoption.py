@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from alembic.util import CommandError
-from sqlalchemy import Column, MetaData, Table, make_url, types
+from sqlalchemy import Column, MetaData, Table, create_engine, make_url, types
 from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy.exc import OperationalError
 
 import rendering
 import sqlite_shape
@@ -27,6 +28,7 @@ from lossless.adoption.project import UNTOUCHED, dotenv, fingerprint, ini_with_v
 from lossless.adoption.report import Progress, Report, diagram
 from lossless.sqlite.catalogue import read_catalogue
 from lossless.sqlite.native import SQLiteNative
+from lossless.sqlite.standins import execute_with_standins
 
 SCHEMA = """
 CREATE TABLE artist (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -942,3 +944,15 @@ def test_an_error_that_ends_the_transaction_is_the_one_that_is_told(tmp_path: Pa
         SQLiteNative().writing(make_url(f"sqlite:///{database}")) as writing,
     ):
         writing.exec_driver_sql("INSERT INTO x VALUES (1), (1)")
+
+
+def test_a_virtual_table_that_is_there_already_is_not_entered_again(tmp_path: Path) -> None:
+    statement = "CREATE VIRTUAL TABLE f USING fts5(x)"
+    engine = create_engine(f"sqlite:///{tmp_path / 'data.db'}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+        with pytest.raises(OperationalError, match="table f already exists"):
+            execute_with_standins(connection, statement)
+        found = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'f'")
+        assert found.scalar() == 1
+    engine.dispose()

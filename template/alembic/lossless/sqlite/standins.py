@@ -39,7 +39,7 @@ def execute_with_standins(connection: Connection, statement: str) -> None:
             if supply(raw, str(error.orig), tried):
                 continue
             words = [token.word for token in significant(tokenize(statement))[:2]]
-            if words == ["CREATE", "VIRTUAL"]:
+            if words == ["CREATE", "VIRTUAL"] and "already exists" not in str(error.orig):
                 record(connection, statement)
             elif words == ["DROP", "TABLE"] and UNUSABLE.search(str(error.orig)):
                 erase(connection, statement)
