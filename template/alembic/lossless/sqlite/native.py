@@ -145,9 +145,8 @@ class SQLiteNative(Native):
             with engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
-                connection.exec_driver_sql(
-                    "COMMIT"
-                )  # what is not committed ends with its connection
+                # What is not committed ends with its connection.
+                connection.exec_driver_sql("COMMIT")
         except DBAPIError as error:
             raise CommandError(explain(error.orig or error, path, writing=True)) from error
         finally:
