@@ -666,10 +666,35 @@ def test_a_value_that_does_not_fit_is_found_among_many_rows(project: Path, tmp_p
         ]
         connection.executemany("INSERT INTO a (good, bad) VALUES (?, ?)", days)
         connection.commit()
-    assert "a.bad holds values that are no DATETIME" in adopt(project, f"sqlite:///{database}")
+    printed = adopt(project, f"sqlite:///{database}")
+    assert "a.bad holds values that SQLAlchemy's DATETIME would not give back unchanged" in printed
     text = models(project).read_text()
     assert "good: Mapped[datetime.datetime | None]" in text
     assert "bad: Mapped[Any]" in text
+
+
+def test_names_of_other_engines_say_what_columns_hold(project: Path, tmp_path: Path) -> None:
+    database = tmp_path / "names.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "CREATE TABLE stop (id INTEGER PRIMARY KEY, place POINT, way MULTILINESTRING, any_shape GEOMETRY,"
+            " score FLOATING POINT, open BIT, mask BIT(8), device GUID, owner UUID, later UNIQUEIDENTIFIER);"
+            "INSERT INTO stop VALUES (1, x'01', x'02', x'03', 2, 1, 5, x'0123456789abcdef', 'a-b', NULL);"
+        )
+    assert "stop." not in adopt(project, f"sqlite:///{database}")
+    text = models(project).read_text()
+    for annotation in (
+        "place: Mapped[bytes | None]",
+        "way: Mapped[bytes | None]",
+        "any_shape: Mapped[bytes | None]",
+        "score: Mapped[int | None]",
+        "open: Mapped[bool | None]",
+        "mask: Mapped[int | None]",
+        "device: Mapped[bytes | None]",
+        "owner: Mapped[str | None]",
+        "later: Mapped[str | None]",
+    ):
+        assert annotation in text
 
 
 def test_rows_are_found_again_by_keys_of_any_type(project: Path, tmp_path: Path) -> None:

@@ -25,16 +25,20 @@ from sqlalchemy.types import TypeEngine
 from ..native import Native, Source
 
 # What a name says about the values that a column is meant to hold, where SQLAlchemy has no type of that name: the
-# first word found decides ("Determination Of Column Affinity" of SQLite's documentation uses the same way).
+# first pattern found decides ("Determination Of Column Affinity" of SQLite's documentation uses the same way).
 MEANINGS: tuple[tuple[str, TypeEngine[Any]], ...] = (
     ("BOOL", types.Boolean()),
+    (r"^BIT(\(1\))?$", types.Boolean()),
+    # Geometries of GeoPackage and SpatiaLite ("POINT" would be an INT to SQLite).
+    (r"^(MULTI)?(POINT|LINESTRING|POLYGON|CURVE|SURFACE|CURVEPOLYGON)\b", types.LargeBinary()),
+    (r"^GEOMETRY", types.LargeBinary()),
     ("DATETIME", types.DateTime()),
     ("TIMESTAMP", types.DateTime()),
-    ("DATE", types.Date()),
+    ("^DATE", types.Date()),
     ("INTERVAL", types.Text()),
     ("INT", types.Integer()),
     ("SERIAL", types.Integer()),
-    ("TIME", types.Time()),
+    ("^TIME", types.Time()),
     ("JSON", types.JSON()),
     ("CHAR", types.Text()),
     ("CLOB", types.Text()),
@@ -42,16 +46,19 @@ MEANINGS: tuple[tuple[str, TypeEngine[Any]], ...] = (
     ("STRING", types.Text()),
     ("UUID", types.Text()),
     ("GUID", types.Text()),
+    ("UNIQUEIDENTIFIER", types.Text()),
     ("BLOB", types.LargeBinary()),
     ("BYTEA", types.LargeBinary()),
     ("BINARY", types.LargeBinary()),
     ("REAL", types.Float()),
     ("FLOA", types.Float()),
     ("DOUB", types.Float()),
-    ("DEC", types.Numeric()),
-    ("NUM", types.Numeric()),
+    ("^DEC", types.Numeric()),
+    ("^NUM", types.Numeric()),
     ("MONEY", types.Numeric()),
 )
+# A name for what is stored as text by some applications and as bytes by others.
+TEXT_OR_BYTES = re.compile("UUID|GUID|UNIQUEIDENTIFIER")
 # What values of one kind are handled as; SQLAlchemy passes these kinds on as they are.
 PLAIN: dict[type, TypeEngine[Any]] = {
     int: types.Integer(),
@@ -72,6 +79,7 @@ MOMENTS: tuple[tuple[type[TypeEngine[Any]], re.Pattern[str]], ...] = (
 
 # Why a column's values are handled as they are stored, though its declared type has a meaning.
 NO_FIT = "holds values that are no {declared}"
+NOT_KEPT = "holds values that SQLAlchemy's {declared} would not give back unchanged"
 NOT_FOUND = "is in a key whose values SQLAlchemy's {declared} would not find again"
 NOT_SEEN = "holds more values than could be looked at in time, of which any may be no {declared}"
 
@@ -129,7 +137,7 @@ def fit(
         in_key: whether rows are found by the column's values.
     """
     declared = getattr(column.type, "declaration", None)
-    wanted = column.type if declared is None else meaning(declared)
+    wanted = column.type if declared is None else meaning(declared, kinds(sample))
     if wanted is None:
         handled, why = as_they_are(kinds(sample)), ""
     elif why := misfit(wanted, lambda: sample, dialect, in_key):
@@ -150,7 +158,9 @@ def misfit(
     try:
         if reads_all(type_, values(), dialect, in_key=in_key):
             return ""
-        return NOT_FOUND if in_key and reads_all(type_, values(), dialect) else NO_FIT
+        if in_key and reads_all(type_, values(), dialect):
+            return NOT_FOUND
+        return NOT_KEPT if converts(type_, dialect) else NO_FIT
     except TooMany:
         return NOT_SEEN
 
@@ -180,11 +190,18 @@ def is_utf8(text: str) -> bool:
     return True
 
 
-def meaning(declared: str) -> TypeEngine[Any] | None:
-    """What a declared type that SQLAlchemy does not have is about."""
+def meaning(declared: str, found: Collection[type] = ()) -> TypeEngine[Any] | None:
+    """What a declared type that SQLAlchemy does not have is about.
+
+    Args:
+        declared: its name.
+        found: the kinds of value in the column.
+    """
     text = declared.upper()
-    for word, type_ in MEANINGS:
-        if re.match(word, text) or (word in text and word not in ("DATE", "TIME", "NUM", "DEC")):
+    if TEXT_OR_BYTES.search(text) and set(found) == {bytes}:
+        return types.LargeBinary()
+    for pattern, type_ in MEANINGS:
+        if re.search(pattern, text):
             return type_
     return None
 
