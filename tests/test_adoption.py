@@ -697,6 +697,25 @@ def test_names_of_other_engines_say_what_columns_hold(project: Path, tmp_path: P
         assert annotation in text
 
 
+def test_a_key_that_leads_nowhere_is_told_with_the_reason(project: Path, tmp_path: Path) -> None:
+    database = tmp_path / "nowhere.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "CREATE TABLE pair (a INT, b INT, PRIMARY KEY (a, b));"
+            "CREATE TABLE bare (a INT);"
+            "CREATE VIEW seen AS SELECT a FROM pair;"
+            "CREATE TABLE child (w REFERENCES seen (a), x REFERENCES pair (c), y REFERENCES pair, z REFERENCES bare);"
+        )
+    printed = adopt(project, f"sqlite:///{database}")
+    for reason in (
+        "'seen' (a), which is no table",
+        "'pair' (c), which has no column 'c'",
+        "'pair', whose primary key has another number of columns",
+        "'bare', which has no primary key",
+    ):
+        assert reason in printed
+
+
 def test_rows_are_found_again_by_keys_of_any_type(project: Path, tmp_path: Path) -> None:
     database = tmp_path / "keys.db"
     with closing(sqlite3.connect(database)) as connection:

@@ -24,6 +24,7 @@ from .opening import check_file, database_path, explain, read_only
 from .reflection import CatalogueInspector, foreign_key_target, is_version_table
 from .schema import describe
 from .standins import execute_with_standins, missing_things
+from .statement import ForeignKey
 from .tokens import Kind, created_name, fold, quote_name, significant, tokenize
 from .tokens import split_script as split
 
@@ -253,11 +254,28 @@ def dangling_keys(catalogue: Catalogue) -> list[str]:
     return [
         f"foreign key {table.name!r} ({', '.join(key.columns)}) refers to {key.table!r}"
         f"{f' ({joined})' if (joined := ', '.join(key.target_columns)) else ''}, "
-        "which is not there or which SQLAlchemy cannot name: it is in the baseline only"
+        f"{dead_end(key, catalogue)}: it is in the baseline only"
         for table in catalogue.tables.values()
         for key in table.statement.foreign_keys
         if foreign_key_target(key, catalogue) is None
     ]
+
+
+def dead_end(key: ForeignKey, catalogue: Catalogue) -> str:
+    """Why a foreign key leads nowhere."""
+    target = catalogue.find_table(key.table)
+    if target is None:
+        return "which is no table"
+    for name in key.target_columns:
+        if target.column(name) is None:
+            return f"which has no column {name!r}"
+    if not key.target_columns and len(target.primary_key) != len(key.columns):
+        return (
+            "whose primary key has another number of columns"
+            if target.primary_key
+            else "which has no primary key"
+        )
+    return "whose name SQLAlchemy cannot use"
 
 
 HEAD = """\
