@@ -716,6 +716,19 @@ def test_a_key_that_leads_nowhere_is_told_with_the_reason(project: Path, tmp_pat
         assert reason in printed
 
 
+def test_a_partial_index_that_says_its_defaults_is_in_the_models(
+    project: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "partial.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY, b TEXT, c TEXT);"
+            "CREATE INDEX by_b ON a (b COLLATE BINARY ASC, c ASC) WHERE c IS NOT NULL;"
+        )
+    adopt(project, f"sqlite:///{database}", "--report", "report.md")
+    assert "table 'a': indexes" not in (project / "report.md").read_text()
+
+
 def test_rows_are_found_again_by_keys_of_any_type(project: Path, tmp_path: Path) -> None:
     database = tmp_path / "keys.db"
     with closing(sqlite3.connect(database)) as connection:

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from .statement import Column as WrittenColumn
 from .statement import CreateTable, parse
-from .tokens import fold, quote_name
+from .tokens import Token, fold, quote_name, significant, tokenize
 
 Kind = Literal["table", "index", "view", "trigger", "virtual"]
 NO_SUCH_TABLE = re.compile(r"no such table: (?:main\.)?(.+)", re.DOTALL)
@@ -346,3 +346,27 @@ def lend(empty: sqlite3.Connection, connection: sqlite3.Connection, name: str) -
     if columns:
         empty.execute(f"CREATE TABLE {quote_name(name)} ({', '.join(columns)})")
     return bool(columns)
+
+
+def index_terms(sql: str) -> tuple[list[str], str | None]:
+    """What stands between the commas of a CREATE INDEX, and its WHERE."""
+    tokens = significant(tokenize(sql))
+    start = next(at for at, token in enumerate(tokens) if token.text == "(")
+    terms, depth, begin = [], 0, start + 1
+    for at, depth in _depths(tokens, start):
+        if (depth == 1 and tokens[at].text == ",") or depth == 0:
+            terms.append(sql[tokens[begin].start : tokens[at - 1].end])
+            begin = at + 1
+        if depth == 0:
+            break
+    rest = tokens[begin:]
+    where = sql[rest[1].start :].rstrip() if len(rest) > 1 and rest[0].word == "WHERE" else None
+    return terms, where
+
+
+def _depths(tokens: tuple[Token, ...], start: int) -> Iterator[tuple[int, int]]:
+    """Each token's place from `start` on, with the number of parentheses open behind it."""
+    depth = 0
+    for at in range(start, len(tokens)):
+        depth += {"(": 1, ")": -1}.get(tokens[at].text, 0)
+        yield at, depth

@@ -8,7 +8,7 @@ instead, and reads it once. Knows nothing of models or migrations.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from sqlalchemy import schema
@@ -17,9 +17,9 @@ from sqlalchemy.engine.reflection import ObjectKind, ObjectScope
 from sqlalchemy.schema import DefaultClause
 
 from ..native import literal
-from .catalogue import Catalogue, Column, Index, Table, read_catalogue
+from .catalogue import Catalogue, Column, Index, Table, index_terms, read_catalogue
 from .statement import ForeignKey
-from .tokens import Token, fold, significant, tokenize
+from .tokens import fold
 from .types import reflected_type
 
 # SQLAlchemy can tell a dot in a table's name from the one behind a schema's name since 2.1.
@@ -136,30 +136,6 @@ def _index(index: Index, table: Table) -> dict[str, Any]:
     if where is not None:
         found["dialect_options"] = {"sqlite_where": literal(where)}
     return found
-
-
-def index_terms(sql: str) -> tuple[list[str], str | None]:
-    """What stands between the commas of a CREATE INDEX, and its WHERE."""
-    tokens = significant(tokenize(sql))
-    start = next(at for at, token in enumerate(tokens) if token.text == "(")
-    terms, depth, begin = [], 0, start + 1
-    for at, depth in _depths(tokens, start):
-        if (depth == 1 and tokens[at].text == ",") or depth == 0:
-            terms.append(sql[tokens[begin].start : tokens[at - 1].end])
-            begin = at + 1
-        if depth == 0:
-            break
-    rest = tokens[begin:]
-    where = sql[rest[1].start :].rstrip() if len(rest) > 1 and rest[0].word == "WHERE" else None
-    return terms, where
-
-
-def _depths(tokens: tuple[Token, ...], start: int) -> Iterator[tuple[int, int]]:
-    """Each token's place from `start` on, with the number of parentheses open behind it."""
-    depth = 0
-    for at in range(start, len(tokens)):
-        depth += {"(": 1, ")": -1}.get(tokens[at].text, 0)
-        yield at, depth
 
 
 def unique_constraints(table: Table, _: Catalogue) -> list[dict[str, Any]]:

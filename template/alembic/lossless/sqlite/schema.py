@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..native import Schema
-from .catalogue import Catalogue, Table
+from .catalogue import Catalogue, Index, Table, index_terms
 from .statement import CreateTable
 from .tokens import Kind, Token, fold, significant, tokenize
 
@@ -118,17 +118,22 @@ def indexes(table: Table, origin: str) -> list[Any]:
                 (fold(part.column or ""), part.descending, fold(part.collation))
                 for part in index.parts
             ],
-            normal(index.sql[index.sql.index("(") :])
-            if index.sql and is_more_than_columns(index)
-            else None,
+            own_words(index),
         )
         for index in table.indexes
         if index.origin == origin
     ]
 
 
-def is_more_than_columns(index: Any) -> bool:
-    return bool(index.partial or any(part.column is None for part in index.parts))
+def own_words(index: Index) -> list[list[str]]:
+    """What an index says beyond its columns: its expressions, and of which rows it is."""
+    if not index.partial and all(part.column is not None for part in index.parts):
+        return []
+    terms, where = index_terms(index.sql or "")
+    expressions = [
+        normal(term) for term, part in zip(terms, index.parts, strict=True) if part.column is None
+    ]
+    return [*expressions, normal(where)]
 
 
 def normal(sql: str | None) -> list[str]:
