@@ -15,6 +15,7 @@ from alembic.config import CommandLine
 from alembic.operations import Operations
 from alembic.util import CommandError
 
+from lossless.sqlite.standins import alter_with_standins
 from migrating import Environment, migrate, script_of
 from sqlite_shape import shape
 
@@ -29,7 +30,7 @@ def database(tmp_path: Path) -> Path:
 def teach(connection: sqlite3.Connection, _: object = None) -> None:
     """What an application teaches SQLite on each of its connections."""
     connection.create_function("likes", 2, lambda one, other: one == other, deterministic=True)
-    connection.create_collation("nordic", lambda one, other: (one > other) - (one < other))
+    connection.create_collation("nordic", lambda one, other: (one < other) - (one > other))
 
 
 def fill(path: Path, script: str) -> None:
@@ -64,6 +65,58 @@ def test_a_table_that_needs_the_application_can_be_changed(database: Path) -> No
     sa.event.listen(engine, "connect", teach)
     migrate(database, revision, engine=engine)
     assert "c" not in [row[1] for row in query(database, "PRAGMA table_info(t)")]
+
+
+def test_collations_of_the_application_keep_no_other_table_from_changing(database: Path) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, b COLLATE nordic, c, d); CREATE INDEX i ON t (b);"
+        "INSERT INTO t VALUES (1, 'b', 'c', 'd'), (2, 'a', 'c', 'd');"
+        "CREATE TABLE other (a, b NOT NULL, c); CREATE INDEX of_other ON other (a COLLATE nordic);"
+        "INSERT INTO other VALUES (1, 2, 3);"
+        "CREATE TABLE keyed (a PRIMARY KEY COLLATE nordic, b, c) WITHOUT ROWID;"
+        "INSERT INTO keyed VALUES ('a', 1, 2), ('b', 3, 4), ('c', 5, 6)",
+    )
+    before = shape(database)
+    for there, back in (
+        (lambda op: op.rename_table("other", "o"), lambda op: op.rename_table("o", "other")),
+        (
+            lambda op: op.alter_column("other", "b", new_column_name="x"),
+            lambda op: op.alter_column("other", "x", new_column_name="b"),
+        ),
+        (
+            lambda op: op.alter_column("t", "b", new_column_name="x"),
+            lambda op: op.alter_column("t", "x", new_column_name="b"),
+        ),
+        (
+            lambda op: op.add_column("t", sa.Column("x", sa.Text)),
+            lambda op: op.drop_column("t", "x"),
+        ),
+    ):
+        migrate(database, there)
+        assert shape(database) != before
+        migrate(database, back)
+        assert shape(database) == before
+    migrate(database, lambda op: op.drop_column("t", "c"))
+    migrate(database, lambda op: op.drop_column("keyed", "b"))
+    with closing(sqlite3.connect(database)) as connection:
+        teach(connection)
+        rows = connection.execute("SELECT * FROM t UNION ALL SELECT *, 0 FROM keyed").fetchall()
+        assert rows == [(1, "b", "d"), (2, "a", "d"), ("c", 6, 0), ("b", 4, 0), ("a", 2, 0)]
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_rows_are_never_put_in_the_order_of_a_standin(database: Path) -> None:
+    fill(database, "CREATE TABLE t (a COLLATE nordic, b); INSERT INTO t VALUES ('a', 1), ('b', 2)")
+    before = shape(database)
+    with pytest.raises(CommandError, match=r"nordic. It is the application's own: .*env\.py"):
+        migrate(database, lambda op: op.create_unique_constraint("u", "t", ["a"]))
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("BEGIN")
+        with pytest.raises(sqlite3.OperationalError, match="no such collation sequence: nordic"):
+            alter_with_standins(connection, lambda: connection.execute("CREATE INDEX i ON t (a)"))
+        connection.rollback()
+    assert shape(database) == before
 
 
 def test_a_table_may_have_the_name_of_a_trigger(database: Path) -> None:

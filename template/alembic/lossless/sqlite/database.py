@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .statement import CreateTable, ForeignKey, NotACreateTable, parse
-from .tokens import fold, quote_name, quote_string, same_name
+from .tokens import first_word, fold, quote_name, quote_string, same_name
 from .transactions import driver_connection, transactions_of
 
 _SHOWN = 40  # characters or bytes of a value in a message
@@ -238,7 +238,15 @@ class LiveDatabase(Database):
         return [tuple(row) for row in self._execute(sql, fetch=True)]
 
     def run(self, sql: str) -> None:
-        self._execute(sql)
+        try:
+            self._execute(sql)
+        except sqlite3.Error as error:
+            if "no such collation sequence" not in str(error) or first_word(sql) != "ALTER":
+                raise
+            # Here, because most runs have no use for the module and all would wait for its import.
+            from .standins import alter_with_standins
+
+            alter_with_standins(driver_connection(self.connection), lambda: self._execute(sql))
 
     def _execute(self, sql: str, *, fetch: bool = False) -> Sequence[Any]:
         """Execute a statement.

@@ -164,8 +164,11 @@ class LosslessSQLiteImpl(ComparingImpl):
         except Mismatch as error:
             raise as_sqlite_would(error) from error
         except sqlite3.Error as error:
+            # Here, because most runs have no use for the module and all would wait for its import.
+            from .standins import where_to_get_it
+
             raise CommandError(
-                f"Table {table} cannot be changed as the revision asks: {error}"
+                f"Table {table} cannot be changed as the revision asks: {error}{where_to_get_it(error)}"
             ) from error
 
     def _conventions(self, options: BatchOptions | None) -> list[Mapping[str, Any]]:

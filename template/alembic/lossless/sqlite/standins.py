@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -72,6 +72,52 @@ def stand_in(connection: sqlite3.Connection, kind: str, name: str) -> None:
         connection.create_function(name, -1, refuse, deterministic=True)
     else:
         connection.create_collation(name, lambda one, other: (one > other) - (one < other))
+
+
+def alter_with_standins(connection: sqlite3.Connection, alter: Callable[[], Any]) -> None:
+    """Run an ALTER TABLE that needs collations of an application, but only to read the schema.
+
+    SQLite reads all of the schema for it, and stops at any index whose collation is not here, whatever table the index
+    is of. A stand-in lets it go on, as long as this statement takes.
+
+    Raises:
+        sqlite3.Error: something else is wrong, or values had to be compared: in whose order, only the application
+            knows. What the statement did is to be undone then.
+    """
+    supplied: set[tuple[str, str]] = set()
+    compared = []
+
+    def compare(*values: str) -> int:
+        compared.append(values)
+        return 0
+
+    try:
+        while True:
+            try:
+                alter()
+                break
+            except sqlite3.Error as error:
+                found = MISSING.fullmatch(str(error))
+                if found is None or found[1] == "function" or found.groups() in supplied:
+                    raise
+                supplied.add((found[1], found[2]))
+                connection.create_collation(found[2], compare)
+    finally:
+        for _, name in supplied:
+            connection.create_collation(name, None)
+    if compared:
+        names = ", ".join(sorted(name for _, name in supplied))
+        raise sqlite3.OperationalError(f"no such collation sequence: {names}")
+
+
+def where_to_get_it(error: sqlite3.Error) -> str:
+    """What to do about an error, if it says that something of an application is missing."""
+    if MISSING.fullmatch(str(error)) is None:
+        return ""
+    return (
+        ". It is the application's own: give it to Alembic's connections, too, by listening to "
+        '"connect" of sqlalchemy.Engine in alembic/env.py'
+    )
 
 
 def record(connection: Connection, statement: str) -> None:
