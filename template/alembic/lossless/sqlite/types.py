@@ -76,9 +76,12 @@ def stock_type(declared: str, collation: str | None = None) -> TypeEngine[Any] |
     if found is None:
         return None
     name = " ".join(found[1].upper().split())
-    arguments = [int(number) for number in found.groups()[1:] if number is not None]
+    numbers = [number for number in found.groups()[1:] if number is not None]
+    arguments = list(map(int, numbers))
     make, most = STOCK.get(name, (None, 0))
-    if make is None or len(arguments) > most or any(str(n) not in declared for n in arguments):
+    if make is None or len(arguments) > most or list(map(str, arguments)) != numbers:
+        return None
+    if arguments[:1] == [0]:  # to SQLAlchemy the same as none
         return None
     made = make(*arguments)
     if collation:
