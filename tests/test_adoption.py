@@ -716,14 +716,18 @@ def test_a_key_that_leads_nowhere_is_told_with_the_reason(project: Path, tmp_pat
         assert reason in printed
 
 
-def test_lengths_are_in_the_models_as_they_were_written(project: Path, tmp_path: Path) -> None:
-    database = tmp_path / "lengths.db"
+def test_odd_declarations_are_in_the_models_as_they_were_written(
+    project: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "odd.db"
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute(
-            "CREATE TABLE a (b CHAR(0), c VARCHAR(007), d BINARY(0), e DECIMAL(5,0))"
+        connection.executescript(
+            "CREATE TABLE a (b CHAR(0), c VARCHAR(007), d BINARY(0), e DECIMAL(5,0));"
+            'CREATE TABLE quoted (a [nvarchar](30), b [int], c "SET", d "ENUM(x,)", e [date](3), f "a)(b");'
         )
     adopt(project, f"sqlite:///{database}", "--report", "report.md")
     assert "Not in the models" not in (project / "report.md").read_text()
+    run(project, "alembic", "check")
 
 
 def test_a_partial_index_that_says_its_defaults_is_in_the_models(

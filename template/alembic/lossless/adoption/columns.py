@@ -197,7 +197,7 @@ def meaning(declared: str, found: Collection[type] = ()) -> TypeEngine[Any] | No
         declared: its name.
         found: the kinds of value in the column.
     """
-    text = declared.upper()
+    text = declared.upper().strip('"')
     if TEXT_OR_BYTES.search(text) and set(found) == {bytes}:
         return types.LargeBinary()
     for pattern, type_ in MEANINGS:

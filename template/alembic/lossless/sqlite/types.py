@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import types
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
+from .statement import parse
 from .tokens import fold, quote_name
 
 Make = Callable[..., TypeEngine[Any]]
@@ -47,6 +49,8 @@ STOCK: dict[str, tuple[Make, int]] = {
     "VARCHAR": (types.String, 1),
 }
 _TEXTS = (types.String,)
+_NUMBER = r"\s*[+-]?\s*[\d.][\w.]*\s*"
+_PLAIN = re.compile(rf"[^()]*(\({_NUMBER}(,{_NUMBER})?\)\s*)?")
 _DECLARATION = re.compile(r"\s*(.*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*", re.DOTALL)
 
 
@@ -93,12 +97,26 @@ def stock_type(declared: str, collation: str | None = None) -> TypeEngine[Any] |
 
 def reflected_type(declared: str, collation: str | None = None) -> TypeEngine[Any]:
     """The type of a column in a database."""
-    return stock_type(declared, collation) or DeclaredType(declared, collation)
+    return stock_type(declared, collation) or DeclaredType(writable(declared), collation)
+
+
+@lru_cache
+def writable(declared: str) -> str:
+    """A declared type as it can stand behind a column's name: in quotes, if SQLite found it in some.
+
+    Of `[nvarchar](30)` SQLite keeps `nvarchar](30`.
+    """
+    try:
+        (column,) = parse(f"CREATE TABLE x (x {declared})").columns
+    except ValueError:
+        return quote_name(declared)
+    plain = _PLAIN.fullmatch(declared) and column.declared_type == declared
+    return declared if plain and not column.constraints else quote_name(declared)
 
 
 def declaration(type_: TypeEngine[Any], dialect: Dialect) -> str:
-    """The text with which a type would be declared, fit for comparison: letter case and white space do not count."""
-    return re.sub(r"\s+", "", type_.compile(dialect)).upper()
+    """The text with which a type would be declared, fit for comparison: letter case, white space and quotes do not count."""
+    return re.sub(r'[\s"]+', "", type_.compile(dialect)).upper()
 
 
 def affinity(declared: str) -> str:
