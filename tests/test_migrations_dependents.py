@@ -92,6 +92,10 @@ def test_collations_of_the_application_keep_no_other_table_from_changing(databas
             lambda op: op.add_column("t", sa.Column("x", sa.Text)),
             lambda op: op.drop_column("t", "x"),
         ),
+        (
+            lambda op: op.alter_column("t", "b", server_default="x"),
+            lambda op: op.alter_column("t", "b", server_default=None),
+        ),
     ):
         migrate(database, there)
         assert shape(database) != before
