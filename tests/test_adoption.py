@@ -909,10 +909,10 @@ def test_a_report_that_cannot_be_written_stops_before_anything_else(
 def test_a_table_that_the_models_cannot_create_keeps_no_other_back(
     project: Path, tmp_path: Path
 ) -> None:
-    database = tmp_path / "sets.db"
+    database = tmp_path / "defaults.db"
     with closing(sqlite3.connect(database)) as connection:
         connection.executescript(
-            'CREATE TABLE A (id INTEGER PRIMARY KEY, b "SET");'
+            "CREATE TABLE A (id INTEGER PRIMARY KEY, b DEFAULT [x]);"
             "CREATE TABLE Other (id TEXT COLLATE NOCASE, PRIMARY KEY (id DESC));"
             "CREATE VIEW Open_Ones AS SELECT * FROM Other;"
         )
