@@ -912,7 +912,7 @@ def test_a_table_that_the_models_cannot_create_keeps_no_other_back(
     database = tmp_path / "defaults.db"
     with closing(sqlite3.connect(database)) as connection:
         connection.executescript(
-            "CREATE TABLE A (id INTEGER PRIMARY KEY, b DEFAULT [x]);"
+            "CREATE TABLE A (id INTEGER PRIMARY KEY, b DEFAULT [x]); CREATE INDEX with_A ON A (b);"
             "CREATE TABLE Other (id TEXT COLLATE NOCASE, PRIMARY KEY (id DESC));"
             "CREATE VIEW Open_Ones AS SELECT * FROM Other;"
         )
@@ -921,6 +921,8 @@ def test_a_table_that_the_models_cannot_create_keeps_no_other_back(
     assert re.search(r"tables +2 +1 +1", printed)
     told = printed.partition("Not in the models")[2]
     assert "table 'A'\n" in told
+    assert re.search(r"indexes +1 +0 +1", printed)
+    assert "index 'with_A'\n" in told
     assert "table 'Other': PRIMARY KEY\n" in told
     assert "view 'Open_Ones'\n" in told
 

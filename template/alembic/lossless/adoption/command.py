@@ -405,16 +405,23 @@ class Adoption:
         with self.native.scratch() as scratch:
             self.report.notes += proof.create_tables(scratch, metadata)
             with scratch.connect() as connection:
-                self.tell_apart(source, self.native.schema(connection))
+                self.tell_apart(source, metadata, self.native.schema(connection))
         self.rows_read, failures = proof.read_rows(source, metadata)
         self.report.notes += failures
 
-    def tell_apart(self, source: Source, built: Schema) -> None:
+    def tell_apart(self, source: Source, metadata: MetaData, built: Schema) -> None:
         """What the models say by themselves, and what only the baseline does."""
         found = differences(source.schema, built, source.written)
         self.report.baseline_only = [line.replace(" is missing", "") for line in found]
         here = Counter(item.kind for item in source.objects)
         missing = Counter(kind for kind, name in source.schema if (kind, name) not in built)
+        for key, name in source.written.items():
+            table = metadata.tables.get(name) if key[0] == "table" and key not in built else None
+            indexes = (
+                sorted(str(index.name) for index in table.indexes) if table is not None else []
+            )
+            self.report.baseline_only += [f"index {index!r}" for index in indexes]
+            missing["index"] += len(indexes)
         self.report.rows = [
             (plural(kind, 2), number, number - missing[kind], missing[kind])
             for kind, number in here.items()
