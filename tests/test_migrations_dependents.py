@@ -123,6 +123,38 @@ def test_rows_are_never_put_in_the_order_of_a_standin(database: Path) -> None:
     assert shape(database) == before
 
 
+@pytest.mark.parametrize(
+    "views",
+    [
+        'CREATE VIEW v AS SELECT a, b FROM t; CREATE VIEW w AS SELECT "b" FROM v',
+        "CREATE VIEW v AS SELECT * FROM t JOIN u; CREATE VIEW w AS SELECT b FROM v",
+        "CREATE VIEW w AS SELECT b FROM (SELECT * FROM t, u)",
+    ],
+)
+def test_a_result_whose_column_is_renamed_is_not_quietly_another(
+    views: str, database: Path
+) -> None:
+    fill(
+        database,
+        f"CREATE TABLE t (a, b); CREATE TABLE u (x, b); {views};"
+        "INSERT INTO t VALUES (1, 2); INSERT INTO u VALUES (3, 4)",
+    )
+    with pytest.raises(CommandError, match="view w would quietly mean something else"):
+        migrate(database, lambda op: op.alter_column("t", "b", new_column_name="c"))
+    assert query(database, "SELECT * FROM w") == [(2,)]
+
+
+def test_a_view_that_says_where_a_renamed_column_is_from_goes_along(database: Path) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2);"
+        "CREATE VIEW v AS SELECT a, b AS b FROM t WHERE b > (SELECT min(a) FROM t);"
+        'CREATE VIEW w AS SELECT "b" FROM v',
+    )
+    migrate(database, lambda op: op.alter_column("t", "b", new_column_name="c"))
+    assert query(database, "SELECT * FROM w") == [(2,)]
+
+
 def test_a_table_may_have_the_name_of_a_trigger(database: Path) -> None:
     fill(
         database,

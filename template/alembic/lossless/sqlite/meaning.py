@@ -70,7 +70,11 @@ def refuse_other_meaning_by_rename(database: Database, table: str, old: str, new
         CommandError: one does.
     """
     objects = database.objects()
-    if not any(_may_depend(found, table, [new]) for found in objects):
+    views = [found.name for found in objects if found.kind == "view"]
+    if not any(
+        _may_depend(found, table, [new]) or _may_read_a_result(found, old, views)
+        for found in objects
+    ):
         return
     with (
         contextlib.closing(copy_schema(objects)) as present,
@@ -161,6 +165,18 @@ def _may_depend(found: SchemaObject, table: str, columns: Iterable[str]) -> bool
     if found.kind not in ("view", "trigger"):
         return False
     return _joins_by_name(found, table) or any(mentions(found, column) for column in columns)
+
+
+def _may_read_a_result(found: SchemaObject, column: str, views: Iterable[str]) -> bool:
+    """Whether a view or trigger may use a column's name for what another view or a subquery gives.
+
+    SQLite gives the result a new name, and leaves the use as it is: it finds another column of that name then, or
+    takes a name in double quotes for a string.
+    """
+    if found.kind not in ("view", "trigger") or not mentions(found, column):
+        return False
+    selects = sum(token.word == "SELECT" for token in significant(tokenize(found.sql or "")))
+    return selects > 1 or any(mentions(found, view) for view in views if view != found.name)
 
 
 def _joins_by_name(found: SchemaObject, table: str) -> bool:
