@@ -24,7 +24,7 @@ from alembic.util import CommandError
 from .database import Database, Mismatch, SchemaObject
 from .dependents import refuse_if_indexed_by_content
 from .edit import write_schema
-from .meaning import refuse_other_meaning_by_rename
+from .meaning import OtherMeaning, refuse_other_meaning_by_rename
 from .rebuild import qualified_create
 from .replica import CopiedDatabase, copy_schema
 from .statement import CreateTable
@@ -313,14 +313,16 @@ def refuse_if_used(database: Database, table: str, column: str) -> None:
         problem = f"Column {column} of table {table} cannot be dropped, it is used"
         try:
             rename_column(copy, table, column, copy.unused_name(f"_lossless_{column}"))
+            users = [
+                f"{found.kind} {found.name}"
+                for found in copy.objects()
+                if found.kind in ("view", "trigger")
+                and found.sql != before.get((found.kind, fold(found.name)))
+            ]
+        except OtherMeaning as error:
+            users = error.affected
         except CommandError as error:
             raise CommandError(f"{problem}: {error.__cause__ or error}") from error
-        users = [
-            f"{found.kind} {found.name}"
-            for found in copy.objects()
-            if found.kind in ("view", "trigger")
-            and found.sql != before.get((found.kind, fold(found.name)))
-        ]
     if users:
         raise CommandError(
             f"{problem} by: {', '.join(users)}. Drop that with op.execute() first, and create it "

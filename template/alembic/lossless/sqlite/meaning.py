@@ -29,6 +29,24 @@ _TELLING = ("Init", "Trace", "Explain", "Halt", "HaltIfNull")
 Programs = dict[str, list[tuple[Any, ...]]]
 
 
+class OtherMeaning(CommandError):
+    """A change of columns lets views or triggers mean something else.
+
+    Args:
+        problem: which column cannot be changed how, for a person.
+        table: the columns' table.
+        affected: the views and triggers.
+    """
+
+    def __init__(self, problem: str, table: str, affected: list[str]) -> None:
+        super().__init__(
+            f"Column {problem} table {table}: {'; '.join(affected)} would quietly mean something else. "
+            "Drop that with op.execute() first, and create it anew afterwards, with the table's name "
+            "before the column's, and strings in single quotes"
+        )
+        self.affected = affected
+
+
 def refuse_other_meaning_of_new(
     objects: list[SchemaObject], table: str, columns: Collection[str]
 ) -> None:
@@ -44,7 +62,7 @@ def refuse_other_meaning_of_new(
     """
     affected = _depending_on_names(objects, table, columns)
     if affected:
-        raise CommandError(_explain(f"{', '.join(columns)} cannot be added to", table, affected))
+        raise OtherMeaning(f"{', '.join(columns)} cannot be added to", table, affected)
 
 
 def refuse_other_meaning_without(
@@ -58,9 +76,7 @@ def refuse_other_meaning_without(
     joins = [found for found in objects if _joins_by_name(found, table)]
     affected = _depending_on_names(objects, table, columns) if joins else []
     if affected:
-        raise CommandError(
-            _explain(f"{', '.join(columns)} cannot be dropped from", table, affected)
-        )
+        raise OtherMeaning(f"{', '.join(columns)} cannot be dropped from", table, affected)
 
 
 def refuse_other_meaning_by_rename(database: Database, table: str, old: str, new: str) -> None:
@@ -83,7 +99,7 @@ def refuse_other_meaning_by_rename(database: Database, table: str, old: str, new
         _rename(renamed, table, old, new)
         affected = _different(_programs(present), _programs(renamed))
     if affected:
-        raise CommandError(_explain(f"{old} cannot be renamed to {new} in", table, affected))
+        raise OtherMeaning(f"{old} cannot be renamed to {new} in", table, affected)
 
 
 def mentions(found: SchemaObject, name: str) -> bool:
@@ -93,14 +109,6 @@ def mentions(found: SchemaObject, name: str) -> bool:
         return False  # the usual case, found out without cutting the statement into tokens
     return any(
         token.can_be_name and same_name(token.name, name) for token in significant(tokenize(sql))
-    )
-
-
-def _explain(problem: str, table: str, affected: Iterable[str]) -> str:
-    return (
-        f"Column {problem} table {table}: {'; '.join(affected)} would quietly mean something else. "
-        "Drop that with op.execute() first, and create it anew afterwards, with the table's name "
-        "before the column's, and strings in single quotes"
     )
 
 
