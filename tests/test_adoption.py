@@ -201,13 +201,18 @@ def test_a_terminal_shows_trouble_on_a_line_of_its_own() -> None:
 def test_names_that_mermaid_would_stumble_over_are_drawn() -> None:
     metadata = MetaData()
     Table(
-        '50% "off" #1 \\', metadata, Column("pk", types.Integer(), primary_key=True), Column("Uk")
+        '50% "off" #1 \\',
+        metadata,
+        Column("pk", types.Integer(), primary_key=True),
+        Column("Uk"),
+        Column("größer als", types.String(5, collation="NOCASE")),
     )
     assert diagram(metadata) == [
         "erDiagram",
         '    t0["50#37; #34;off#34; #35;1 #92;"] {',
-        "        INTEGER c_pk PK",
-        "        NULL c_Uk",
+        '        INTEGER c_pk PK "pk"',
+        '        NULL c_Uk "Uk"',
+        '        VARCHAR_5 gr_er_als "größer als"',
         "    }",
     ]
 

@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import Column, MetaData, Table
 
 # Mermaid's own words in a diagram ("Attribute Keys and Comments" of its documentation).
 KEY_WORDS = ("PK", "FK", "UK")
@@ -169,14 +169,10 @@ def diagram(metadata: MetaData, *, keys_only: bool = False) -> list[str]:
             ]
             if keys_only and not keys:
                 continue
-            words = [
-                word(
-                    str(column.type)
-                    if not hasattr(column.type, "declaration")
-                    else column.type.declaration
-                )
-            ]
-            lines.append(" ".join(["       ", *words, word(column.name), ", ".join(keys)]).rstrip())
+            name_drawn = word(column.name)
+            told = "" if name_drawn == column.name else f'"{quoted(column.name)}"'
+            parts = (word(declared(column)), name_drawn, ", ".join(keys), told)
+            lines.append(" ".join(["       ", *filter(None, parts)]))
         lines.append("    }")
     for found, name in names.items():
         for key in sorted(
@@ -187,6 +183,12 @@ def diagram(metadata: MetaData, *, keys_only: bool = False) -> list[str]:
             many = some + "--o{"
             lines.append(f'    {names[key.referred_table]} {many} {name} : "{label}"')
     return lines
+
+
+def declared(column: Column[Any]) -> str:
+    """A column's type without its collation."""
+    text = getattr(column.type, "declaration", None)
+    return (str(column.type) if text is None else str(text)).partition(" COLLATE ")[0] or "any"
 
 
 def word(text: str) -> str:
