@@ -146,6 +146,19 @@ def test_a_result_whose_column_is_renamed_or_dropped_is_not_quietly_another(
     assert query(database, "SELECT * FROM w") == [(2,)]
 
 
+def test_a_table_is_not_quietly_given_the_name_of_an_alias(database: Path) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (a); CREATE TABLE u (a); INSERT INTO t VALUES (1); INSERT INTO u VALUES (2);"
+        "CREATE VIEW v AS SELECT (SELECT t.a FROM u AS taken) AS a FROM t;"
+        "CREATE VIEW w AS SELECT free.a FROM t AS free",
+    )
+    with pytest.raises(CommandError, match="Table t cannot be renamed to taken: view v would"):
+        migrate(database, lambda op: op.rename_table("t", "taken"))
+    migrate(database, lambda op: op.rename_table("t", "free"))
+    assert query(database, "SELECT v.a, w.a FROM v, w") == [(1, 1)]
+
+
 def test_a_view_that_says_where_a_renamed_column_is_from_goes_along(database: Path) -> None:
     fill(
         database,

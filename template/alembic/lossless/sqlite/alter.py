@@ -24,7 +24,11 @@ from alembic.util import CommandError
 from .database import Database, Mismatch, SchemaObject
 from .dependents import refuse_if_indexed_by_content
 from .edit import write_schema
-from .meaning import OtherMeaning, refuse_other_meaning_by_rename
+from .meaning import (
+    OtherMeaning,
+    refuse_other_meaning_by_new_name,
+    refuse_other_meaning_by_rename,
+)
 from .rebuild import qualified_create
 from .replica import CopiedDatabase, copy_schema
 from .statement import CreateTable
@@ -102,6 +106,7 @@ def rename_table(database: Database, old: str, new: str) -> None:
     if found.name == new:
         return
     refuse_if_indexed_by_content(database, old)
+    refuse_other_meaning_by_new_name(database, found.name, new)
     names = [found.name, new]
     if same_name(old, new):
         names.insert(1, database.unused_name(f"_lossless_{new}"))

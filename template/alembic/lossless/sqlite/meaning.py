@@ -30,17 +30,16 @@ Programs = dict[str, list[tuple[Any, ...]]]
 
 
 class OtherMeaning(CommandError):
-    """A change of columns lets views or triggers mean something else.
+    """A change of names lets views or triggers mean something else.
 
     Args:
-        problem: which column cannot be changed how, for a person.
-        table: the columns' table.
+        problem: what cannot be changed how, for a person.
         affected: the views and triggers.
     """
 
-    def __init__(self, problem: str, table: str, affected: list[str]) -> None:
+    def __init__(self, problem: str, affected: list[str]) -> None:
         super().__init__(
-            f"Column {problem} table {table}: {'; '.join(affected)} would quietly mean something else. "
+            f"{problem}: {'; '.join(affected)} would quietly mean something else. "
             "Drop that with op.execute() first, and create it anew afterwards, with the table's name "
             "before the column's, and strings in single quotes"
         )
@@ -62,7 +61,9 @@ def refuse_other_meaning_of_new(
     """
     affected = _depending_on_names(objects, table, columns)
     if affected:
-        raise OtherMeaning(f"{', '.join(columns)} cannot be added to", table, affected)
+        raise OtherMeaning(
+            f"Column {', '.join(columns)} cannot be added to table {table}", affected
+        )
 
 
 def refuse_other_meaning_without(
@@ -76,7 +77,9 @@ def refuse_other_meaning_without(
     joins = [found for found in objects if _joins_by_name(found, table)]
     affected = _depending_on_names(objects, table, columns) if joins else []
     if affected:
-        raise OtherMeaning(f"{', '.join(columns)} cannot be dropped from", table, affected)
+        raise OtherMeaning(
+            f"Column {', '.join(columns)} cannot be dropped from table {table}", affected
+        )
 
 
 def refuse_other_meaning_by_rename(database: Database, table: str, old: str, new: str) -> None:
@@ -99,7 +102,28 @@ def refuse_other_meaning_by_rename(database: Database, table: str, old: str, new
         _rename(renamed, table, old, new)
         affected = _different(_programs(present), _programs(renamed))
     if affected:
-        raise OtherMeaning(f"{old} cannot be renamed to {new} in", table, affected)
+        raise OtherMeaning(f"Column {old} cannot be renamed to {new} in table {table}", affected)
+
+
+def refuse_other_meaning_by_new_name(database: Database, table: str, new: str) -> None:
+    """See that no view and no trigger means something else once a table is renamed.
+
+    One may use the new name already, for a common table expression or for another table.
+
+    Raises:
+        CommandError: one does.
+    """
+    objects = database.objects()
+    if not any(found.kind in ("view", "trigger") and mentions(found, new) for found in objects):
+        return
+    with (
+        contextlib.closing(copy_schema(objects)) as present,
+        contextlib.closing(copy_schema(objects)) as renamed,
+    ):
+        _alter(renamed, f"ALTER TABLE {quote_name(table)} RENAME TO {quote_name(new)}")
+        affected = _different(_programs(present), _programs(renamed))
+    if affected:
+        raise OtherMeaning(f"Table {table} cannot be renamed to {new}", affected)
 
 
 def mentions(found: SchemaObject, name: str) -> bool:
@@ -141,10 +165,15 @@ def _unused_name(objects: list[SchemaObject], number: int) -> str:
 
 
 def _rename(copy: sqlite3.Connection, table: str, old: str, new: str) -> None:
-    """Rename a column; what is broken, or hinders that, is dropped from the copy."""
-    statement = (
-        f"ALTER TABLE {quote_name(table)} RENAME COLUMN {quote_name(old)} TO {quote_name(new)}"
+    """Rename a column."""
+    _alter(
+        copy,
+        f"ALTER TABLE {quote_name(table)} RENAME COLUMN {quote_name(old)} TO {quote_name(new)}",
     )
+
+
+def _alter(copy: sqlite3.Connection, statement: str) -> None:
+    """Run an ALTER TABLE; what is broken, or hinders it, is dropped from the copy."""
     while True:
         try:
             run_on_copy(copy, statement)
