@@ -916,17 +916,21 @@ def test_a_table_that_the_models_cannot_create_keeps_no_other_back(
 ) -> None:
     database = tmp_path / "defaults.db"
     with closing(sqlite3.connect(database)) as connection:
+        connection.create_collation("house", lambda one, other: (one > other) - (one < other))
         connection.executescript(
             "CREATE TABLE A (id INTEGER PRIMARY KEY, b DEFAULT [x]); CREATE INDEX with_A ON A (b);"
             "CREATE TABLE Other (id TEXT COLLATE NOCASE, PRIMARY KEY (id DESC));"
+            "CREATE TABLE third (id INTEGER PRIMARY KEY, b TEXT); CREATE INDEX ours ON third (b);"
+            "CREATE INDEX theirs ON third (b COLLATE house);"
             "CREATE VIEW Open_Ones AS SELECT * FROM Other;"
         )
     printed = adopt(project, f"sqlite:///{database}")
-    assert "cannot create table 'A'" in printed
-    assert re.search(r"tables +2 +1 +1", printed)
+    assert "cannot create table 'A':" in printed
+    assert "cannot create table 'third' with index 'theirs':" in printed
+    assert re.search(r"tables +3 +2 +1", printed)
     told = printed.partition("Not in the models")[2]
     assert "table 'A'\n" in told
-    assert re.search(r"indexes +1 +0 +1", printed)
+    assert re.search(r"indexes +3 +2 +1", printed)
     assert "index 'with_A'\n" in told
     assert "table 'Other': PRIMARY KEY\n" in told
     assert "view 'Open_Ones'\n" in told

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from ..backend import backend_for
 from ..native import Source
@@ -88,14 +89,20 @@ def create_tables(scratch: Engine, metadata: MetaData) -> list[str]:
     failures = []
     with scratch.connect() as connection:
         for table in metadata.tables.values():
-            try:
-                table.create(connection, checkfirst=False)
-                connection.commit()
-            except DBAPIError as error:
-                connection.rollback()
-                failures.append(
-                    f"the models alone cannot create table {table.name!r}: {error.orig}"
-                )
+            indexes = sorted(table.indexes, key=lambda index: str(index.name))
+            statements: list[tuple[str, ExecutableDDLElement]] = [("", CreateTable(table))]
+            statements += [(f" with index {index.name!r}", CreateIndex(index)) for index in indexes]
+            for what, statement in statements:
+                try:
+                    connection.execute(statement)
+                    connection.commit()
+                except DBAPIError as error:
+                    connection.rollback()
+                    failures.append(
+                        f"the models alone cannot create table {table.name!r}{what}: {error.orig}"
+                    )
+                    if isinstance(statement, CreateTable):
+                        break
     return failures
 
 
