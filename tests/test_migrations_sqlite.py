@@ -336,6 +336,10 @@ def test_rowids_survive_a_rebuild(tmp_path: Path, names: str) -> None:
         (lambda op: op.drop_table("parent"), "row 3 of table t has no parent in parent"),
         (lambda op: op.drop_constraint("uq_t_id", "t"), "has no constraint"),
         (lambda op: op.create_index("ix", "t", ["nmae"]), "table t has no column nmae"),
+        (
+            lambda op: op.alter_column("t", "n", server_default=sa.text("1 +* 2)")),
+            "SQLite would not understand what the revision makes of table t",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(

@@ -32,6 +32,7 @@ from .dependents import warning_of_users
 from .offline import Script, for_the_shell
 from .operations import BatchOptions, Operation, TableOperations
 from .rows import find_duplicates
+from .statement import NotACreateTable
 from .tokens import fold
 from .transactions import begin_in_earnest, transactions_of
 
@@ -163,6 +164,10 @@ class LosslessSQLiteImpl(ComparingImpl):
                 )
         except Mismatch as error:
             raise as_sqlite_would(error) from error
+        except NotACreateTable as error:
+            raise CommandError(
+                f"SQLite would not understand what the revision makes of table {table}: {error}"
+            ) from error
         except sqlite3.Error as error:
             # Here, because most runs have no use for the module and all would wait for its import.
             from .standins import where_to_get_it
