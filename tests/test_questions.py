@@ -82,6 +82,7 @@ def refused(template: Path, destination: Path, **answers: str) -> str:
         ("existing_database_url", "oracle://scott:tiger@db/x", 'no adoption for "oracle"'),
         ("existing_database_url", "sqlite://shop.db", "three slashes"),
         ("existing_database_url", "sqlite:///", "three slashes"),
+        ("setup", "maybe", "neither true nor false"),
     ],
 )
 def test_a_bad_answer_is_refused_in_plain_words(

@@ -62,6 +62,8 @@ def test_not_in_git(project: Path) -> None:
         (lambda answers: edit(answers, "license: MIT", "license: GPL"), '"GPL" is none of MIT'),
         (lambda answers: edit(answers, "ci: github", "ci: 3"), '"3" is none of github'),
         (lambda answers: edit(answers, "license: MIT", "license:"), "license: it has no value"),
+        (lambda answers: edit(answers, "name: Shop List", "name: [a, b]"), "not several values"),
+        (lambda answers: edit(answers, "adopted: false", "adopted: maybe"), "neither true nor"),
         (lambda answers: edit(answers, "name: shop_list", "name: 1 x"), "no Python package name"),
         (lambda answers: edit(answers, "_path: ", "_path: /gone"), "git-tracked templates"),
     ],
