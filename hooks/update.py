@@ -8,8 +8,8 @@ Copier runs this in the project's folder, with its own Python, twice in each upd
 Copier merges text that git tracks. By itself it would overwrite a file that git ignores or that is
 binary, and delete a file that the template no longer ships, whoever wrote what is in it. What is
 done about such files is in owners_files.py, and what it cannot get past in in_the_way.py. This
-changes nothing else, save that conflicts in files that Alembic reads become comments: so Alembic
-can start, and say where they are.
+changes nothing else, save that the template's own files become those of the new version, and that
+conflicts in files that Alembic reads become comments: so Alembic can start, and say where they are.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from in_the_way import answers, refuse
@@ -27,6 +28,7 @@ from owners_files import (
     BEFORE,
     TEMPLATE,
     aside,
+    clear_away,
     destination,
     git,
     merge_aside,
@@ -37,9 +39,15 @@ from owners_files import (
     put_back_modes,
     rejects,
     remember,
+    render,
+    replace,
+    shipped,
     store,
+    tree,
     version,
 )
+
+TEMPLATES = ("alembic/lossless/", "alembic/adopt.py", "alembic/script.py.mako")  # not its owner's
 
 
 def main(stage: str, answers_file: str, quiet: str, given: str = "") -> None:
@@ -53,7 +61,7 @@ def main(stage: str, answers_file: str, quiet: str, given: str = "") -> None:
         refuse(answers_file, given)
         remember(answers_file)
     else:
-        for path, what in [*put_back_deleted(), *put_back_binary(), *merge_aside()]:
+        for path, what in [*put_back_deleted(), *put_back_binary(), *merge_aside(), *renew()]:
             print(f"  {path}: {what}")
         put_back_modes()
         put_back_marks()
@@ -62,6 +70,39 @@ def main(stage: str, answers_file: str, quiet: str, given: str = "") -> None:
         if quiet != "True":
             tell_news()
         shutil.rmtree(store())
+
+
+# --- The template's own files -----------------------------------------------------------------
+
+
+def renew() -> Iterable[tuple[str, str]]:
+    """The template's own files become those of the new version, also where Copier merged them.
+
+    Only where git has what their owner had written there, and nothing at all in an update to the
+    same version.
+    """
+    if version("from") == version("to"):
+        return
+    sources = {destination(path): TEMPLATE / path for path in tree(version("to"))}
+    merged = {path for path in shipped(version("from")) if path.startswith(TEMPLATES)}
+    left = rejects()
+    for path in sorted((merged & sources.keys()) - set(aside())):
+        source, rejected = sources[path], f"{path}.rej" in left
+        if os.path.isfile(path) and (rejected or not is_render(Path(path), source)):
+            new = render("to") / path if source.suffix == ".jinja" else source
+            if new.is_file():
+                replace(Path(path), new)
+                clear_away(path, left)
+                yield path, "the new version's; what you had changed there is in git"
+
+
+def is_render(path: Path, source: Path) -> bool:
+    """Whether a file is what the template's source becomes with some answers, line ends apart."""
+    text, shipped_text = (file.read_bytes().replace(b"\r\n", b"\n") for file in (path, source))
+    if source.suffix != ".jinja":
+        return text == shipped_text
+    pattern = b".*".join(map(re.escape, re.split(rb"{{.*?}}", shipped_text)))
+    return re.fullmatch(pattern, text) is not None
 
 
 # --- What to tell -----------------------------------------------------------------------------

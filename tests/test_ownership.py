@@ -36,8 +36,12 @@ def settings() -> dict[str, list[str]]:
     return found
 
 
+def owned_by(who: str) -> list[str]:
+    return [path for path, owner in release.ownership(REPOSITORY).items() if owner == who]
+
+
 def persons() -> list[str]:
-    return [path for path, owner in release.ownership(REPOSITORY).items() if owner == "person"]
+    return owned_by("person")
 
 
 def test_every_shipped_file_has_one_owner() -> None:
@@ -63,6 +67,12 @@ def test_copier_leaves_alone_what_is_the_persons() -> None:
 
 def test_the_migration_leaves_alone_what_is_the_persons() -> None:
     assert ["/" + path for path in program("hooks/owners_files.py").OWNERS] == persons()
+
+
+def test_the_migration_renews_what_is_the_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "hooks"))
+    renewed = ["/" + path for path in program("hooks/update.py").TEMPLATES]
+    assert [*renewed, "/.copier-answers.yml"] == owned_by("template")  # Copier writes that anew
 
 
 def test_excludes_ask_for_no_variable_that_an_older_version_may_lack() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import rendering
-from updating import NEW, SHARED, begin, edit, owned, update
+from updating import NEW, OLD, SHARED, begin, edit, owned, update
 
 
 @pytest.fixture
@@ -105,6 +105,29 @@ def templates_own(project: Path) -> list[str]:
         if path.startswith("alembic/lossless/")
         or path in ("alembic/adopt.py", "alembic/script.py.mako")
     ]
+
+
+@pytest.mark.parametrize("options", [(), ("--conflict", "rej")], ids=" ".join)
+def test_the_templates_own_files_become_the_new_ones_also_where_they_were_changed(
+    options: tuple[str, ...], project: Path, new_render: Path
+) -> None:
+    changed = ["alembic/lossless/native.py", "alembic/adopt.py", "alembic/script.py.mako"]
+    for path in changed:
+        with (project / path).open("a") as file:
+            file.write("# Mine.\n")
+    (project / "alembic" / "lossless" / "mine.py").write_text("MINE = 1\n")
+    rendering.commit(project, "Mine")
+    before = rendering.files(project)
+    update(project, version=OLD)
+    assert rendering.files(project) == before
+    printed = update(project, *options)
+    for path in templates_own(new_render):
+        assert (project / path).read_bytes() == (new_render / path).read_bytes(), path
+        assert (f"{path}: the new version's; what you had changed" in printed) == (path in changed)
+    assert (project / "alembic" / "lossless" / "mine.py").read_text() == "MINE = 1\n"
+    assert "-# Mine." in rendering.git("diff", "alembic/lossless/native.py", cwd=project)
+    assert not list(project.rglob("*.rej"))
+    assert not rendering.git("ls-files", "--unmerged", cwd=project)
 
 
 def test_an_adopted_database_its_models_and_its_address_stay(history: Path, tmp_path: Path) -> None:

@@ -67,13 +67,14 @@ def test_the_owners_side_is_in_force_until_then(project: Path) -> None:
 def test_other_files_and_unreadable_ones_have_the_marks_as_copier_sets_them(project: Path) -> None:
     env = project / "alembic" / "env.py"
     env.write_text(env.read_text() + "if True:\n    LAST = '''\n")  # broken by the owner
-    printed = conflict(project, "README.md", "alembic/script.py.mako")
+    printed = conflict(project, "README.md")
     assert "\n<<<<<<< before updating\n" in (project / "README.md").read_text()
     assert "README.md:" in printed
     assert "\n<<<<<<< before updating\n" in env.read_text()
+    (project / "alembic" / "script.py.mako").write_text("<<<<<<< HEAD\n")  # of a merge of branches
     rendering.git("checkout", "--quiet", "--theirs", "alembic/env.py", cwd=project)
     said = rendering.python("alembic", "revision", "-m", "next", "--autogenerate", cwd=project, status=255)  # fmt: skip
-    assert "FAILED: alembic/script.py.mako, line " in said
+    assert "FAILED: alembic/script.py.mako, line 1" in said
 
 
 def test_a_line_that_only_begins_like_a_mark_is_the_owners(project: Path) -> None:
