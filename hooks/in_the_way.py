@@ -109,6 +109,8 @@ def refuse_settings() -> None:
         wrong.append("apply.whitespace")
     if setting("core.quotePath", "--type=bool") == "false":
         wrong += [] if all(map(str.isascii, listed())) else ["core.quotePath"]
+    if setting("status.showUntrackedFiles") in ("no", "false"):  # the *.rej of a merge are such
+        wrong.append("status.showUntrackedFiles")
     if wrong:
         what = " and ".join(f"{name}={setting(name)}" for name in wrong)
         stop(
@@ -124,7 +126,12 @@ def setting(name: str, *options: str) -> str:
 
 def settings(wanted: list[str]) -> str:
     """Variables with which git has other settings, for one command."""
-    good = {"apply.whitespace": "nowarn", "core.quotePath": "true", "core.hooksPath": "/dev/null"}
+    good = {
+        "apply.whitespace": "nowarn",
+        "core.quotePath": "true",
+        "core.hooksPath": "/dev/null",
+        "status.showUntrackedFiles": "normal",
+    }
     pairs = (
         f"GIT_CONFIG_KEY_{number}={name} GIT_CONFIG_VALUE_{number}={good[name]}"
         for number, name in enumerate(wanted)

@@ -102,3 +102,8 @@ def test_a_file_that_git_is_not_to_look_at_stays_so_though_both_changed_it(
     assert "<<<<<<< before updating\nMine, committed.\n" in text
     assert rendering.git("ls-files", "-v", "-s", "README.md", cwd=project) == index
     assert "README.md" not in rendering.git("status", "--porcelain", cwd=project)
+
+
+def test_a_setting_with_which_copier_finds_no_conflict_is_refused(project: Path) -> None:
+    rendering.git("config", "status.showUntrackedFiles", "no", cwd=project)
+    refused(project, "your git has status.showUntrackedFiles=no")
