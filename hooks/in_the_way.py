@@ -20,6 +20,7 @@ from owners_files import destination, git, is_owners, names, rejects, render, st
 def refuse(answers_file: str, given: str) -> None:
     """Make all checks in the current folder; `given` names the answers that --data brings."""
     refuse_environment()
+    refuse_repository()
     refuse_git_at_work()
     refuse_names()
     refuse_settings()
@@ -44,6 +45,23 @@ def refuse_environment() -> None:
         sys.exit(
             "No file was changed, but git's index: Copier cannot update while GIT_INDEX_FILE is set, "
             f"as it is in hooks of git's. Unset it, delete {index}, git reset, and update again."
+        )
+
+
+def refuse_repository() -> None:
+    """Copier has git read the project's objects from a repository of its own, which it makes."""
+    if "\n" in os.getcwd():
+        stop("the path of this folder has a line break in it. Rename the folder, and update again.")
+    with TemporaryDirectory(dir=store()) as trial:
+        git("init", folder=Path(trial))
+        kind, usual = (
+            os.fsdecode(git("rev-parse", "--show-object-format", folder=folder)).strip()
+            for folder in (Path(), Path(trial))
+        )
+    if kind != usual:
+        stop(
+            f"this repository's objects are {kind}, and those that Copier makes are {usual}. "
+            f"Set this for the update, in front of the command: GIT_DEFAULT_HASH={kind}"
         )
 
 

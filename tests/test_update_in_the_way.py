@@ -106,6 +106,19 @@ def test_a_hook_for_all_folders_that_lets_nobody_commit(project: Path, tmp_path:
     assert "GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null" in said
 
 
+@pytest.mark.skipif("sys.platform == 'win32'", reason="no such names there")
+def test_a_path_with_a_line_break(project: Path) -> None:
+    refused(project.rename(project.with_name("shop\nlist")), "has a line break in it")
+
+
+def test_objects_that_copiers_git_cannot_read(project: Path) -> None:
+    shutil.rmtree(project / ".git")
+    rendering.git("init", "--quiet", "--object-format=sha256", cwd=project)
+    rendering.commit(project, "Begin")
+    refused(project, "in front of the command: GIT_DEFAULT_HASH=sha256")
+    update(project, GIT_DEFAULT_HASH="sha256")  # as it says
+
+
 def test_git_at_work(project: Path) -> None:
     (project / ".git" / "index.lock").touch()
     refused(project, "git is at work here, or was interrupted.")
