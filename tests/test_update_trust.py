@@ -67,4 +67,6 @@ def test_an_update_without_trust_is_refused_and_recopying_needs_none(
     said = rendering.python("copier", "update", "--defaults", cwd=project, status=4)
     assert "--trust" in said
     assert rendering.files(project) == before
-    rendering.python("copier", "recopy", "--defaults", "--overwrite", "--skip-tasks", cwd=project)
+    options = ["--defaults", "--overwrite", "--skip-tasks"]
+    said = rendering.python("copier", "recopy", *options, cwd=project)
+    assert f"To do it, in {project}:" in " ".join(said.split())
