@@ -20,8 +20,8 @@ from owners_files import destination, git, is_owners, names, rejects, render, st
 def refuse(answers_file: str, given: str) -> None:
     """Make all checks in the current folder; `given` names the answers that --data brings."""
     refuse_environment()
-    refuse_repository()
     refuse_git_at_work()
+    refuse_repository()
     refuse_names()
     refuse_settings()
     refuse_rejects()
