@@ -16,11 +16,16 @@ SCHEMAS = sorted((TESTS / "schemas").glob("*.sql"))
 GENERATORS = ("declarative", "dataclasses", "tables", "sqlmodels")
 
 
+def build(database: Path, sql: str) -> Path:
+    """Make a database from SQL, or add to one."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(sql)
+    return database
+
+
 def load(script: Path, database: Path) -> Path:
     """Make a database from an SQL script."""
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(script.read_bytes().decode("utf-8"))
-    return database
+    return build(database, script.read_bytes().decode("utf-8"))
 
 
 def adopt(project: Path, *arguments: str | Path, status: int = 0) -> str:

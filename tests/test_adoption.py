@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 
 import rendering
 import sqlite_shape
-from adopting import adopt, load, snapshot
+from adopting import adopt, build, load, snapshot
 from lossless.adoption.columns import TooMany, fit
 from lossless.adoption.project import UNTOUCHED, dotenv, fingerprint, ini_with_version_table
 from lossless.adoption.report import Progress, Report, diagram
@@ -62,9 +62,7 @@ def database(tmp_path: Path) -> Path:
     """A small database in a folder of its own."""
     folder = tmp_path / "data"
     folder.mkdir()
-    with closing(sqlite3.connect(folder / "music.db")) as connection:
-        connection.executescript(SCHEMA)
-    return folder / "music.db"
+    return build(folder / "music.db", SCHEMA)
 
 
 def models(project: Path) -> Path:
@@ -332,11 +330,11 @@ def test_another_projects_version_table_is_left_alone(project: Path, database: P
 def test_a_table_that_only_has_the_version_tables_name_is_a_table(
     project: Path, database: Path
 ) -> None:
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            "CREATE TABLE Alembic_Version (id INTEGER PRIMARY KEY, version_num TEXT, note TEXT);"
-            "INSERT INTO Alembic_Version VALUES (1, 'theirs', 'mine');"
-        )
+    build(
+        database,
+        "CREATE TABLE Alembic_Version (id INTEGER PRIMARY KEY, version_num TEXT, note TEXT);"
+        "INSERT INTO Alembic_Version VALUES (1, 'theirs', 'mine');",
+    )
     printed = adopt(project, f"sqlite:///{database}")
     assert "this project uses alembic_version_shop_list" in printed
     assert "class AlembicVersion(Base)" in models(project).read_text()
@@ -520,19 +518,18 @@ def test_a_virtual_table_whose_module_is_missing_is_named_and_kept(
 
 
 def test_a_table_called_like_a_virtual_tables_own_is_adopted(project: Path, tmp_path: Path) -> None:
-    database = tmp_path / "mail.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            "CREATE TABLE mail_content (id INTEGER PRIMARY KEY, subject TEXT);"
-            "CREATE VIRTUAL TABLE mail USING fts5(subject, content='mail_content', content_rowid='id');"
-            "CREATE TRIGGER filed AFTER INSERT ON mail_content BEGIN INSERT INTO mail (rowid) VALUES (new.id); END;"
-            "CREATE INDEX by_subject ON mail_content (subject);"
-            "CREATE TABLE Note_Content (id INTEGER PRIMARY KEY, body TEXT);"
-            "CREATE VIRTUAL TABLE note USING fts4(content='note_content');"
-            "CREATE VIRTUAL TABLE page USING fts4(title);"
-            "CREATE INDEX Of_Shadow ON page_content (c0title);"
-            "CREATE TRIGGER on_shadow AFTER INSERT ON page_content BEGIN SELECT 1; END;"
-        )
+    database = build(
+        tmp_path / "mail.db",
+        "CREATE TABLE mail_content (id INTEGER PRIMARY KEY, subject TEXT);"
+        "CREATE VIRTUAL TABLE mail USING fts5(subject, content='mail_content', content_rowid='id');"
+        "CREATE TRIGGER filed AFTER INSERT ON mail_content BEGIN INSERT INTO mail (rowid) VALUES (new.id); END;"
+        "CREATE INDEX by_subject ON mail_content (subject);"
+        "CREATE TABLE Note_Content (id INTEGER PRIMARY KEY, body TEXT);"
+        "CREATE VIRTUAL TABLE note USING fts4(content='note_content');"
+        "CREATE VIRTUAL TABLE page USING fts4(title);"
+        "CREATE INDEX Of_Shadow ON page_content (c0title);"
+        "CREATE TRIGGER on_shadow AFTER INSERT ON page_content BEGIN SELECT 1; END;",
+    )
     printed = adopt(project, f"sqlite:///{database}")
     classes = re.findall(r"class (\w+)\(Base\)", models(project).read_text())
     assert sorted(classes) == ["MailContent", "NoteContent"]
@@ -557,12 +554,11 @@ def test_a_database_without_virtual_tables_is_not_looked_through_for_theirs(
 def test_names_that_style_or_pydantic_minds_are_adopted(
     generator: str, project: Path, tmp_path: Path
 ) -> None:
-    database = tmp_path / "names.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            'CREATE TABLE "I" (id INTEGER PRIMARY KEY, l TEXT, O TEXT, model_dump TEXT, model_validate_all INT);'
-            'CREATE TABLE other (l_id INTEGER REFERENCES "I", id INTEGER PRIMARY KEY, I INT);'
-        )
+    database = build(
+        tmp_path / "names.db",
+        'CREATE TABLE "I" (id INTEGER PRIMARY KEY, l TEXT, O TEXT, model_dump TEXT, model_validate_all INT);'
+        'CREATE TABLE other (l_id INTEGER REFERENCES "I", id INTEGER PRIMARY KEY, I INT);',
+    )
     adopt(project, f"sqlite:///{database}", "--generator", generator)
     run(project, "alembic", "check")
     run(project, "ruff", "check")
@@ -679,13 +675,12 @@ def test_a_value_that_does_not_fit_is_found_among_many_rows(project: Path, tmp_p
 
 
 def test_names_of_other_engines_say_what_columns_hold(project: Path, tmp_path: Path) -> None:
-    database = tmp_path / "names.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            "CREATE TABLE stop (id INTEGER PRIMARY KEY, place POINT, way MULTILINESTRING, any_shape GEOMETRY,"
-            " score FLOATING POINT, open BIT, mask BIT(8), device GUID, owner UUID, later UNIQUEIDENTIFIER);"
-            "INSERT INTO stop VALUES (1, x'01', x'02', x'03', 2, 1, 5, x'0123456789abcdef', 'a-b', NULL);"
-        )
+    database = build(
+        tmp_path / "names.db",
+        "CREATE TABLE stop (id INTEGER PRIMARY KEY, place POINT, way MULTILINESTRING, any_shape GEOMETRY,"
+        " score FLOATING POINT, open BIT, mask BIT(8), device GUID, owner UUID, later UNIQUEIDENTIFIER);"
+        "INSERT INTO stop VALUES (1, x'01', x'02', x'03', 2, 1, 5, x'0123456789abcdef', 'a-b', NULL);",
+    )
     assert "stop." not in adopt(project, f"sqlite:///{database}")
     text = models(project).read_text()
     for annotation in (
@@ -703,14 +698,13 @@ def test_names_of_other_engines_say_what_columns_hold(project: Path, tmp_path: P
 
 
 def test_a_key_that_leads_nowhere_is_told_with_the_reason(project: Path, tmp_path: Path) -> None:
-    database = tmp_path / "nowhere.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            "CREATE TABLE pair (a INT, b INT, PRIMARY KEY (a, b));"
-            "CREATE TABLE bare (a INT);"
-            "CREATE VIEW seen AS SELECT a FROM pair;"
-            "CREATE TABLE child (w REFERENCES seen (a), x REFERENCES pair (c), y REFERENCES pair, z REFERENCES bare);"
-        )
+    database = build(
+        tmp_path / "nowhere.db",
+        "CREATE TABLE pair (a INT, b INT, PRIMARY KEY (a, b));"
+        "CREATE TABLE bare (a INT);"
+        "CREATE VIEW seen AS SELECT a FROM pair;"
+        "CREATE TABLE child (w REFERENCES seen (a), x REFERENCES pair (c), y REFERENCES pair, z REFERENCES bare);",
+    )
     printed = adopt(project, f"sqlite:///{database}")
     for reason in (
         "'seen' (a), which is no table",
@@ -724,12 +718,11 @@ def test_a_key_that_leads_nowhere_is_told_with_the_reason(project: Path, tmp_pat
 def test_odd_declarations_are_in_the_models_as_they_were_written(
     project: Path, tmp_path: Path
 ) -> None:
-    database = tmp_path / "odd.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            "CREATE TABLE a (b CHAR(0), c VARCHAR(007), d BINARY(0), e DECIMAL(5,0));"
-            'CREATE TABLE quoted (a [nvarchar](30), b [int], c "SET", d "ENUM(x,)", e [date](3), f "a)(b");'
-        )
+    database = build(
+        tmp_path / "odd.db",
+        "CREATE TABLE a (b CHAR(0), c VARCHAR(007), d BINARY(0), e DECIMAL(5,0));"
+        'CREATE TABLE quoted (a [nvarchar](30), b [int], c "SET", d "ENUM(x,)", e [date](3), f "a)(b");',
+    )
     adopt(project, f"sqlite:///{database}", "--report", "report.md")
     assert "Not in the models" not in (project / "report.md").read_text()
     run(project, "alembic", "check")
@@ -738,29 +731,27 @@ def test_odd_declarations_are_in_the_models_as_they_were_written(
 def test_a_partial_index_that_says_its_defaults_is_in_the_models(
     project: Path, tmp_path: Path
 ) -> None:
-    database = tmp_path / "partial.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            "CREATE TABLE a (id INTEGER PRIMARY KEY, b TEXT, c TEXT);"
-            "CREATE INDEX by_b ON a (b COLLATE BINARY ASC, c ASC) WHERE c IS NOT NULL;"
-        )
+    database = build(
+        tmp_path / "partial.db",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, b TEXT, c TEXT);"
+        "CREATE INDEX by_b ON a (b COLLATE BINARY ASC, c ASC) WHERE c IS NOT NULL;",
+    )
     adopt(project, f"sqlite:///{database}", "--report", "report.md")
     assert "table 'a': indexes" not in (project / "report.md").read_text()
 
 
 def test_rows_are_found_again_by_keys_of_any_type(project: Path, tmp_path: Path) -> None:
-    database = tmp_path / "keys.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            "CREATE TABLE measure (sensor INTEGER, at DATETIME, day DATE, value REAL, PRIMARY KEY (sensor, at));"
-            "INSERT INTO measure VALUES (1, '2020-01-02 03:04:05', '2020-01-02', 1.5);"
-            "CREATE TABLE made (at DATETIME PRIMARY KEY, value REAL);"
-            "INSERT INTO made VALUES ('2020-01-02 03:04:05.000000', 1.5);"
-            "CREATE TABLE document (path JSON PRIMARY KEY, body JSON);"
-            """INSERT INTO document VALUES ('["a"]', '{"b": 1}');"""
-            "CREATE TABLE note (id INTEGER PRIMARY KEY, path JSON REFERENCES document);"
-            """INSERT INTO note VALUES (1, '["a"]');"""
-        )
+    database = build(
+        tmp_path / "keys.db",
+        "CREATE TABLE measure (sensor INTEGER, at DATETIME, day DATE, value REAL, PRIMARY KEY (sensor, at));"
+        "INSERT INTO measure VALUES (1, '2020-01-02 03:04:05', '2020-01-02', 1.5);"
+        "CREATE TABLE made (at DATETIME PRIMARY KEY, value REAL);"
+        "INSERT INTO made VALUES ('2020-01-02 03:04:05.000000', 1.5);"
+        "CREATE TABLE document (path JSON PRIMARY KEY, body JSON);"
+        """INSERT INTO document VALUES ('["a"]', '{"b": 1}');"""
+        "CREATE TABLE note (id INTEGER PRIMARY KEY, path JSON REFERENCES document);"
+        """INSERT INTO note VALUES (1, '["a"]');""",
+    )
     printed = adopt(project, f"sqlite:///{database}")
     assert "measure.at is in a key whose values SQLAlchemy's DATETIME would not find" in printed
     text = models(project).read_text()
@@ -796,9 +787,7 @@ INSERT INTO c VALUES (1, 'b', 'well');
 def test_text_that_is_not_utf8_is_read_and_written_as_the_same_bytes(
     project: Path, tmp_path: Path
 ) -> None:
-    database = tmp_path / "bytes.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(NOT_UTF8)
+    database = build(tmp_path / "bytes.db", NOT_UTF8)
     printed = adopt(project, f"sqlite:///{database}")
     assert "is stored in p.code (1 value), p.day (1 value): UndecodedText" in printed
     assert "is stored in p.mixed (1 value): UndecodedAny" in printed
@@ -839,9 +828,7 @@ with Session(create_engine("sqlite:///{database}")) as session:
 def test_text_that_is_not_utf8_is_migrated_by_its_declaration(
     project: Path, tmp_path: Path
 ) -> None:
-    database = tmp_path / "bytes.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(NOT_UTF8)
+    database = build(tmp_path / "bytes.db", NOT_UTF8)
     adopt(project, f"sqlite:///{database}")
     with models(project).open("a") as file:
         column = """code: Mapped[str] = mapped_column(Declared('VARCHAR(9)', UndecodedText()), primary_key=True)"""
@@ -866,22 +853,20 @@ def test_text_that_is_not_utf8_is_found_among_many_rows(project: Path, tmp_path:
 
 
 def test_text_that_no_type_could_read_is_named(project: Path, tmp_path: Path) -> None:
-    database = tmp_path / "utf16.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            "PRAGMA encoding = 'UTF-16le'; CREATE TABLE a (b TEXT); INSERT INTO a VALUES (CAST(x'00D8' AS TEXT));"
-        )
+    database = build(
+        tmp_path / "utf16.db",
+        "PRAGMA encoding = 'UTF-16le'; CREATE TABLE a (b TEXT); INSERT INTO a VALUES (CAST(x'00D8' AS TEXT));",
+    )
     printed = adopt(project, f"sqlite:///{database}")
     assert "rows of table 'a' cannot be read here: some text in it is not UTF-16le" in printed
 
 
 def test_a_generated_column_that_fails_is_no_damage(project: Path, tmp_path: Path) -> None:
-    database = tmp_path / "generated.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            "CREATE TABLE a (b TEXT); INSERT INTO a VALUES ('no JSON');"
-            "ALTER TABLE a ADD COLUMN c TEXT AS (json_extract(b, '$.c'));"
-        )
+    database = build(
+        tmp_path / "generated.db",
+        "CREATE TABLE a (b TEXT); INSERT INTO a VALUES ('no JSON');"
+        "ALTER TABLE a ADD COLUMN c TEXT AS (json_extract(b, '$.c'));",
+    )
     assert "rows of table 'a' cannot be read here: malformed JSON" in adopt(
         project, f"sqlite:///{database}"
     )
@@ -1018,9 +1003,7 @@ def test_a_schema_of_our_own_is_adopted_by_a_project_named_like_a_table(
 
 
 def test_an_error_that_ends_the_transaction_is_the_one_that_is_told(tmp_path: Path) -> None:
-    database = tmp_path / "data.db"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript("CREATE TABLE x (n UNIQUE ON CONFLICT ROLLBACK)")
+    database = build(tmp_path / "data.db", "CREATE TABLE x (n UNIQUE ON CONFLICT ROLLBACK)")
     with (
         pytest.raises(CommandError, match=r"UNIQUE constraint failed: x\.n"),
         SQLiteNative().writing(make_url(f"sqlite:///{database}")) as writing,
