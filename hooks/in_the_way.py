@@ -48,25 +48,8 @@ def refuse_environment() -> None:
         )
 
 
-def refuse_repository() -> None:
-    """Copier has git read the project's objects from a repository of its own, which it makes."""
-    if "\n" in os.getcwd():
-        stop("the path of this folder has a line break in it. Rename the folder, and update again.")
-    with TemporaryDirectory(dir=store()) as trial:
-        git("init", folder=Path(trial))
-        kind, usual = (
-            os.fsdecode(git("rev-parse", "--show-object-format", folder=folder)).strip()
-            for folder in (Path(), Path(trial))
-        )
-    if kind != usual:
-        stop(
-            f"this repository's objects are {kind}, and those that Copier makes are {usual}. "
-            f"Set this for the update, in front of the command: GIT_DEFAULT_HASH={kind}"
-        )
-
-
 def refuse_git_at_work() -> None:
-    """Copier and this hook write to git's folder, and commit in folders of their own."""
+    """Copier and this hook write to git's folder."""
     lock = Path(os.fsdecode(git("rev-parse", "--git-path", "index.lock")).rstrip("\n"))
     if lock.exists():
         stop(f"git is at work here, or was interrupted. If it does not run, delete {lock}")
@@ -74,20 +57,45 @@ def refuse_git_at_work() -> None:
     for folder in (lock.parent, objects):
         if not os.access(folder, os.W_OK | os.X_OK):
             stop(f"you may not write to git's folder {folder}.")
+
+
+def refuse_repository() -> None:
+    """Copier makes repositories of its own, commits there, and reads the project's objects there."""
+    if "\n" in os.getcwd():
+        stop("the path of this folder has a line break in it. Rename the folder, and update again.")
+    with TemporaryDirectory(dir=store()) as folder:
+        trial = Path(folder)
+        git("init", folder=trial)
+        refuse_objects(trial)
+        refuse_commit(trial)
+
+
+def refuse_objects(trial: Path) -> None:
+    """See that git writes the same kind of objects in a new repository as in this one."""
+    kind, usual = (
+        os.fsdecode(git("rev-parse", "--show-object-format", folder=folder)).strip()
+        for folder in (Path(), trial)
+    )
+    if kind != usual:
+        stop(
+            f"this repository's objects are {kind}, and those that Copier makes are {usual}. "
+            f"Set this for the update, in front of the command: GIT_DEFAULT_HASH={kind}"
+        )
+
+
+def refuse_commit(trial: Path) -> None:
+    """See that git can commit in a new repository, with the options that Copier gives it."""
     person = {"NAME": "Copier", "EMAIL": "copier@copier"}
     both = {f"GIT_{r}_{key}": text for r in ("AUTHOR", "COMMITTER") for key, text in person.items()}
-    options = ["--allow-empty", "-m", "Try", "--no-gpg-sign", "--no-verify"]  # as Copier
-    with TemporaryDirectory(dir=store()) as trial:
-        git("init", folder=Path(trial))
-        command, environment = ["git", "commit", *options], os.environ | both
-        tried = subprocess.run(
-            command,
-            check=False,
-            cwd=trial,
-            env=environment,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-        )
+    options = ["--allow-empty", "-m", "Try", "--no-gpg-sign", "--no-verify"]
+    tried = subprocess.run(
+        ["git", "commit", *options],
+        check=False,
+        cwd=trial,
+        env=os.environ | both,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
     if tried.returncode:
         said = os.fsdecode(tried.stderr).strip() or "a hook of git's that is there for all folders"
         stop(
