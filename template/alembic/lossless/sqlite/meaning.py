@@ -95,12 +95,7 @@ def refuse_other_meaning_by_rename(database: Database, table: str, old: str, new
         for found in objects
     ):
         return
-    with (
-        contextlib.closing(copy_schema(objects)) as present,
-        contextlib.closing(copy_schema(objects)) as renamed,
-    ):
-        _rename(renamed, table, old, new)
-        affected = _different(_programs(present), _programs(renamed))
+    affected = _affected_by(objects, _renaming(table, old, new))
     if affected:
         raise OtherMeaning(f"Column {old} cannot be renamed to {new} in table {table}", affected)
 
@@ -116,12 +111,8 @@ def refuse_other_meaning_by_new_name(database: Database, table: str, new: str) -
     objects = database.objects()
     if not any(found.kind in ("view", "trigger") and mentions(found, new) for found in objects):
         return
-    with (
-        contextlib.closing(copy_schema(objects)) as present,
-        contextlib.closing(copy_schema(objects)) as renamed,
-    ):
-        _alter(renamed, f"ALTER TABLE {quote_name(table)} RENAME TO {quote_name(new)}")
-        affected = _different(_programs(present), _programs(renamed))
+    statement = f"ALTER TABLE {quote_name(table)} RENAME TO {quote_name(new)}"
+    affected = _affected_by(objects, statement)
     if affected:
         raise OtherMeaning(f"Table {table} cannot be renamed to {new}", affected)
 
@@ -149,7 +140,7 @@ def _depending_on_names(
         contextlib.closing(copy_schema(tables)) as renamed,
     ):
         for number, column in enumerate(columns):
-            _rename(renamed, table, column, _unused_name(objects, number))
+            _alter(renamed, _renaming(table, column, _unused_name(objects, number)))
         for copy in (present, renamed):
             for found in others:
                 with contextlib.suppress(sqlite3.Error):
@@ -164,12 +155,19 @@ def _unused_name(objects: list[SchemaObject], number: int) -> str:
     return name
 
 
-def _rename(copy: sqlite3.Connection, table: str, old: str, new: str) -> None:
-    """Rename a column."""
-    _alter(
-        copy,
-        f"ALTER TABLE {quote_name(table)} RENAME COLUMN {quote_name(old)} TO {quote_name(new)}",
-    )
+def _renaming(table: str, old: str, new: str) -> str:
+    """The statement that renames a column."""
+    return f"ALTER TABLE {quote_name(table)} RENAME COLUMN {quote_name(old)} TO {quote_name(new)}"
+
+
+def _affected_by(objects: list[SchemaObject], statement: str) -> list[str]:
+    """The views and triggers that would be compiled otherwise after an ALTER TABLE."""
+    with (
+        contextlib.closing(copy_schema(objects)) as present,
+        contextlib.closing(copy_schema(objects)) as altered,
+    ):
+        _alter(altered, statement)
+        return _different(_programs(present), _programs(altered))
 
 
 def _alter(copy: sqlite3.Connection, statement: str) -> None:

@@ -199,7 +199,7 @@ class MigrationTransactions:
 
     def peek_at_heads(self, version_table: str) -> tuple[str, ...] | None:
         """The database's revisions, without a lock; None while another process keeps readers out."""
-        self.driver.execute("PRAGMA busy_timeout = 0")
+        be_patient(self.driver, 0)
         try:
             return tuple(read_heads(self.driver, version_table))
         except sqlite3.OperationalError as error:
