@@ -116,6 +116,28 @@ def test_a_new_database_can_be_made_from_the_beginning(environment: Environment)
     assert not differences(shape(environment.database), shape(new))
 
 
+def test_a_database_that_went_back_to_its_base_gets_a_script(environment: Environment) -> None:
+    environment.execute("DROP VIEW w")
+    environment.downgrade("base")  # the version table stays
+    both_ways(environment, "+1")
+
+
+def test_a_table_that_was_there_before_the_first_revision_is_known(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT CHECK (v <> ''))")
+    environment.revision("op.alter_column('t', 'v', nullable=False)")
+    both_ways(environment, "head")
+
+
+def test_a_script_from_the_beginning_stops_where_a_revision_is(environment: Environment) -> None:
+    environment.upgrade()
+    environment.execute("DROP TABLE t; DROP TABLE parents")  # nothing else would stop it
+    ended = run(environment.database, environment.script("head"))
+    assert "this script is for a database without a revision" in ended.stderr
+    assert environment.heads() == ["r004"]
+    assert environment.query("SELECT name FROM sqlite_master WHERE name = 't'") == []
+
+
 def test_a_script_for_another_revision_stops_at_once(environment: Environment) -> None:
     script = environment.script("+1")
     environment.upgrade()
@@ -201,7 +223,7 @@ def test_a_script_for_a_database_at_the_head_is_for_a_new_one(environment: Envir
     assert "'r002'" not in step
     assert "'r002'" in whole
     ended = run(environment.database, step)
-    assert "already exists" in ended.stderr
+    assert "for a database without a revision" in ended.stderr
     assert ended.returncode != 0
 
 

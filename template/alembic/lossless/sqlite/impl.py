@@ -22,8 +22,9 @@ from alembic import context
 from alembic.operations import BatchOperations, MigrateOperation, Operations
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError, messaging
-from sqlalchemy import Column, Constraint, Index, MetaData, Table
+from sqlalchemy import Column, Constraint, Executable, Index, MetaData, Table
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.schema import CreateTable
 
 from .alter import rename_table
 from .comparison import ComparingImpl
@@ -118,6 +119,21 @@ class LosslessSQLiteImpl(ComparingImpl):
         super().static_output(text if self.script is None else for_the_shell(text))
         if self.script is not None:
             self.script.written(text)
+
+    def _exec(self, construct: Executable | str, *args: Any, **options: Any) -> Any:
+        """Run a statement, or write it.
+
+        A script for a database without a revision begins with the version table, as Alembic's do;
+        `downgrade base` leaves one there, without a row.
+        """
+        script = self.script
+        if script is None or not isinstance(construct, CreateTable):
+            return super()._exec(construct, *args, **options)
+        if construct.element.name != script.version_table():
+            return super()._exec(construct, *args, **options)
+        super()._exec(CreateTable(construct.element, if_not_exists=True), *args, **options)
+        script.guard_base()
+        return None
 
     def database(self, schema: str | None = None) -> Database:
         """The database that this run changes, or writes a script for."""

@@ -89,6 +89,12 @@ def opened(url: URL) -> Iterator[sqlite3.Connection | None]:
         connection.close()
 
 
+def objects_in(connection: sqlite3.Connection) -> list[SchemaObject]:
+    """All that a database's schema has, in the order in which it can be made."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid")
+    return [SchemaObject(*row) for row in rows]
+
+
 def for_the_shell(text: str) -> str:
     """What the shell reads as this text: it takes a carriage return away at the end of each line."""
     return text.replace("\r\n", "\r\r\n")
@@ -132,12 +138,19 @@ class Script:
         heads = self._starting_heads()
         if not heads:
             return
-        table = self._version_table()
+        table = self.version_table()
         listed = ", ".join(quote_string(head) for head in sorted(heads))
         self.guard(
             f"SELECT 1 WHERE (SELECT count(*) FROM {quote_name(table)}) <> {len(heads)} OR "
             f"EXISTS (SELECT 1 FROM {quote_name(table)} WHERE version_num NOT IN ({listed}))",
             f"this script is for a database at revision {', '.join(sorted(heads))}",
+        )
+
+    def guard_base(self) -> None:
+        """Stop on a database that has a revision already; where the version table is, if it has none."""
+        self.guard(
+            f"SELECT 1 FROM {quote_name(self.version_table())}",
+            "this script is for a database without a revision",
         )
 
     def commit(self) -> None:
@@ -275,9 +288,9 @@ class Script:
 
     def _objects_to_start_from(self) -> list[SchemaObject]:
         heads = self._starting_heads()
-        if not heads:
-            return []
         url: URL | None = self.impl.context_opts.get("lossless_url")
+        if not heads:
+            return self._objects_at_base(url) if url is not None else []
         wanted = ", ".join(sorted(heads))
         if url is None:
             raise CommandError(
@@ -289,17 +302,21 @@ class Script:
                     f"--sql from revision {wanted} needs a database at that revision to look at, "
                     f"and there is no file {url.database}. Make one: alembic upgrade {wanted}"
                 )
-            present = read_heads(connection, self._version_table())
+            present = read_heads(connection, self.version_table())
             if present != heads:
                 raise CommandError(
                     f"{url.database} is at revision {', '.join(sorted(present)) or 'base'}, the "
                     f"script would start at {wanted}: it can only be written for the database "
                     "that it is for. Name another with -x url=..., or start at its revision"
                 )
-            rows = connection.execute(
-                "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"
-            ).fetchall()
-        return [SchemaObject(*row) for row in rows]
+            return objects_in(connection)
+
+    def _objects_at_base(self, url: URL) -> list[SchemaObject]:
+        """What a database without a revision has; one that has a revision is not what the script is for."""
+        with opened(url) as connection:
+            if connection is None or read_heads(connection, self.version_table()):
+                return []
+            return objects_in(connection)
 
     def _starting_heads(self) -> set[str]:
         starting = self.impl.context_opts.get("starting_rev")
@@ -308,7 +325,8 @@ class Script:
             return set()
         return {found.revision for found in script.get_revisions(starting) if found is not None}
 
-    def _version_table(self) -> str:
+    def version_table(self) -> str:
+        """Where the database's revisions stand."""
         return str(self.impl.context_opts.get("version_table") or "alembic_version")
 
 
