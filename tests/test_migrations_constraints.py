@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 from time import process_time
@@ -13,6 +14,7 @@ from alembic.operations import Operations
 from alembic.util import CommandError
 
 from migrating import migrate
+from sqlite_shape import differences, shape
 from test_migrations_sqlite import Revision, fill, in_batch, query, refused
 
 LETTER = sa.Enum("a", "b", name="letter", create_constraint=True)
@@ -43,6 +45,61 @@ def test_a_foreign_key_that_sqlite_would_not_hold_up_is_refused(
     fill(path, f"{parent}; CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)")
     fill(path, "INSERT INTO t VALUES (5, 1)")
     assert message in refused(path, key_to_parent)
+
+
+def owner(*about: Any) -> sa.Column[int]:
+    return sa.Column("owner", sa.Integer, *about)
+
+
+def add_owner_then_key(batch: Any) -> None:
+    batch.add_column(owner())
+    batch.create_foreign_key("fk", "p", ["owner"], ["id"], ondelete="CASCADE")
+
+
+def add_owner_then_check(batch: Any) -> None:
+    batch.add_column(owner())
+    batch.create_check_constraint("ck_owner", "owner <> x")
+    batch.create_check_constraint("ck_x", "x > 0")
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        lambda batch: batch.add_column(owner(sa.ForeignKey("p.id", name="fk"))),
+        add_owner_then_key,
+        add_owner_then_check,
+    ],
+)
+def test_a_new_column_and_constraints_about_it_leave_the_rows_where_they_are(
+    path: Path, added: Revision
+) -> None:
+    fill(
+        path,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (x INTEGER, y, CHECK (y <> 2));"
+        "INSERT INTO t VALUES (1, 1)",
+    )
+    rebuilt = Path(shutil.copy(path, path.with_name("rebuilt.db")))
+    before = query(path, "SELECT name, rootpage FROM sqlite_schema")
+    migrate(path, in_batch(added, recreate="never"))
+    assert query(path, "SELECT name, rootpage FROM sqlite_schema") == before
+    migrate(rebuilt, in_batch(added, recreate="always"))
+    assert query(path, "SELECT * FROM t") == [(1, 1, None)]
+    assert not differences(shape(path), shape(rebuilt))
+
+
+def test_a_new_column_without_values_still_needs_a_parent_that_can_be_referred_to(
+    path: Path,
+) -> None:
+    fill(path, "CREATE TABLE p (id); CREATE TABLE t (x); INSERT INTO t VALUES (1)")
+    assert "nor unique" in refused(path, in_batch(add_owner_then_key))
+
+
+def test_a_new_column_with_a_value_needs_a_parent_for_it(path: Path) -> None:
+    fill(path, "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (x)")
+    fill(path, "INSERT INTO t VALUES (5)")
+    key = sa.ForeignKey("p.id", name="fk")
+    column = sa.Column("owner", sa.Integer, key, server_default="7")
+    assert "no parent for the rows: " in refused(path, in_batch(lambda b: b.add_column(column)))
 
 
 @pytest.mark.parametrize(

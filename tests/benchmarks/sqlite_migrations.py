@@ -81,6 +81,11 @@ def add_column_and_widen_type(operations: Any) -> None:
     operations.alter_column("name", type_=sa.String(80))
 
 
+def add_column_that_refers(operations: Any) -> None:
+    operations.add_column(sa.Column("owner_id", sa.Integer, nullable=True))
+    operations.create_foreign_key("fk", "parent", ["owner_id"], ["id"])
+
+
 # Name, what is promised of it, the operation.
 OPERATIONS: list[tuple[str, str, Callable[[Operations], Any]]] = [
     ("rename column", "flat", batch(lambda b: b.alter_column("note", new_column_name="remark"))),
@@ -94,6 +99,7 @@ OPERATIONS: list[tuple[str, str, Callable[[Operations], Any]]] = [
         "flat",
         batch(lambda b: b.add_column(sa.Column("extra", sa.String(10)))),
     ),
+    ("the same, foreign key", "flat", batch(add_column_that_refers)),
     ("the same, widen type", "flat", batch(add_column_and_widen_type)),
     ("add NOT NULL", "scan", batch(lambda b: b.alter_column("note", nullable=False))),
     ("add CHECK", "scan", batch(lambda b: b.create_check_constraint("ck", "price < 5000"))),

@@ -141,7 +141,18 @@ class Transition:
     def _checks_after(self) -> list[RowCheck]:
         """Checks for the constraints that are new, or new to the values they are about."""
         checks = [condition_check(self.new, check) for check in self._new_checks()]
-        return checks + [self._parent_check(key) for key in self._new_keys()]
+        for key in self._new_keys():
+            check = self._parent_check(key)
+            if not any(self._is_null_throughout(name) for name in key.columns):
+                checks.append(check)
+        return checks
+
+    def _is_null_throughout(self, name: str) -> bool:
+        """Whether no row can have a value in a column, because the column is new and has no default."""
+        column = self.new.column(name)
+        if fold(name) in self.sources or column.generated is not None:
+            return False
+        return column.name != self.new.rowid_alias and _value(column.default_sql) is None
 
     @cached_property
     def _unchanged_columns(self) -> set[str]:
@@ -268,10 +279,13 @@ class Transition:
     def _take_least_invasive_way(self) -> None:
         editable = self.database.can_edit_schema()
         if not self.always_rebuild and not self.dropped_indexes:
-            kept, added = self._split_added()
-            possible = kept is not None and (kept.sql == self.old.sql or editable)
-            if kept is not None and possible and self._only_the_schema_differs(kept):
-                self._edit_and_append(kept, added)
+            addition = self._addition()
+            if (
+                addition is not None
+                and (editable or not addition.edits(self.old))
+                and self._only_the_schema_differs(addition.kept)
+            ):
+                self._edit_and_append(addition)
                 return
             if can_be_dropped(self.database, self.old, self.new) and drop_columns(
                 self.database, self.old, self.new
@@ -284,26 +298,31 @@ class Transition:
             )
         self._rebuild()
 
-    def _split_added(self) -> tuple[CreateTable | None, list[Column]]:
-        """The wanted table without its new last columns, and those, if they can be appended."""
+    def _addition(self) -> _Addition | None:
+        """The wanted table as an addition to one with the same columns as before, if it is one."""
         names = [fold(column.name) for column in self.old.columns]
         if [fold(column.name) for column in self.new.columns[: len(names)]] != names:
-            return None, []
+            return None
         values = {fold(column.name) for column in self.old.columns if column.generated is None}
         if values != self.sources.keys():
-            return None, []  # a column was dropped, and another one has its name
-        added = list(self.new.columns[len(names) :])
+            return None  # a column was dropped, and another one has its name
+        added = self.new.columns[len(names) :]
         if not all(self._can_be_appended(column) for column in added):
-            return None, []
+            return None
         appended = {fold(column.name) for column in added}
-        if any(
-            appended & columns_of(self.new, constraint) for constraint in self.new.table_constraints
-        ):
-            return None, []
+        about = [c for c in self.new.table_constraints if appended & columns_of(self.new, c)]
+        if any(isinstance(constraint, (PrimaryKey, Unique)) for constraint in about):
+            return None
         kept = self.new
+        for constraint in reversed(about):  # from behind: offsets of those before stay
+            kept = kept.without_constraint(constraint)
         for column in added:
             kept = kept.without_column(column.name)
-        return kept, added
+        return _Addition(
+            kept,
+            [self.new.text(column) for column in added],
+            [self.new.text(constraint) for constraint in about],
+        )
 
     def _can_be_appended(self, column: Column) -> bool:
         """What ALTER TABLE ADD COLUMN takes (lang_altertable.html, section 4)."""
@@ -337,16 +356,22 @@ class Transition:
                 return False
         return True
 
-    def _edit_and_append(self, kept: CreateTable, added: Sequence[Column]) -> None:
-        if kept.sql != self.old.sql:
-            self.database.note(f"Edit the statement of table {self.old.name}; no row is touched")
-            write_schema(self.database, {("table", self.old.name): kept.sql})
+    def _edit_and_append(self, addition: _Addition) -> None:
+        name = self.old.name
+        if addition.edits(self.old):
+            self.database.note(f"Edit the statement of table {name}; no row is touched")
+        if addition.kept.sql != self.old.sql:
+            write_schema(self.database, {("table", name): addition.kept.sql})
         with ignoring_checks(self.database, self.new):
-            for column in added:
+            for definition in addition.columns:
                 self.database.run(
-                    f"ALTER TABLE {self.database.qualified(self.old.name)} "
-                    f"ADD COLUMN {self.new.text(column)}"
+                    f"ALTER TABLE {self.database.qualified(name)} ADD COLUMN {definition}"
                 )
+        if addition.constraints:
+            table = self.database.create_table(name)  # with the columns where SQLite has put them
+            for definition in addition.constraints:
+                table = table.with_table_constraint(definition)
+            write_schema(self.database, {("table", name): table.sql})
 
     def _rebuild(self) -> None:
         if self._keys_may_change():
@@ -380,6 +405,19 @@ class Transition:
             for after in self.new.columns
             if same_name(before.name, after.name)
         )
+
+
+@dataclass(frozen=True)
+class _Addition:
+    """A table's statement with columns added at its end, and constraints of the table about those."""
+
+    kept: CreateTable
+    columns: Sequence[str]
+    constraints: Sequence[str]
+
+    def edits(self, old: CreateTable) -> bool:
+        """Whether ALTER TABLE ADD COLUMN alone does not do it."""
+        return self.kept.sql != old.sql or bool(self.constraints)
 
 
 def columns_of(table: CreateTable, constraint: Constraint) -> set[str]:
