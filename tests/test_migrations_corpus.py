@@ -174,10 +174,11 @@ def operations(
     # What takes NULL away and gives it back knows no name for it.
     has_named_not_null = re.search(r"constraint \S+ not null", written) is not None
 
-    def batch(work: Callable[[Any], Any], **options: Any) -> Revision:
+    def batch(*work: Callable[[Any], Any], **options: Any) -> Revision:
         def run(op: Operations) -> None:
             with op.batch_alter_table(table, **options) as operations:
-                work(operations)
+                for each in work:
+                    each(operations)
 
         return run
 
@@ -194,6 +195,11 @@ def operations(
         lambda op: op.rename_table("zz new", table),
     )
     yield "add", lambda op: op.add_column(table, sa.Column("zz new", sa.Integer)), drop_added
+    yield (
+        "add with a CHECK",
+        batch(added(), lambda b: b.create_check_constraint("zz", '"zz new" > 1')),
+        batch(lambda b: b.drop_constraint("zz"), lambda b: b.drop_column("zz new")),
+    )
     yield "add NOT NULL", batch(added(nullable=False, server_default="x")), drop_added
     yield (
         "add with a computed default",

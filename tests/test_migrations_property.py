@@ -221,6 +221,16 @@ def steps(draw: st.DrawFn, made: Made) -> Step:
     def added() -> sa.Column[Any]:
         return sa.Column("added col", sa.String(5), server_default="d", nullable=nullable)
 
+    def add_with_constraints(batch: Any) -> None:
+        batch.add_column(sa.Column("added col", sa.Integer))
+        batch.create_foreign_key("added fk", "parent", ["added col"], ["id"])
+        batch.create_check_constraint("added ck", f'"added col" IS NOT {quoted(column)} OR 1')
+
+    def drop_with_constraints(batch: Any) -> None:
+        batch.drop_constraint("added ck", type_="check")
+        batch.drop_constraint("added fk", type_="foreignkey")
+        batch.drop_column("added col")
+
     default = made.defaults.get(column)
     possible: list[Step] = [
         ("rebuild", batch(lambda _: None), lambda _: None),
@@ -239,6 +249,7 @@ def steps(draw: st.DrawFn, made: Made) -> Step:
             batch(lambda batch: batch.add_column(added())),
             batch(lambda batch: batch.drop_column("added col")),
         ),
+        ("add with constraints", batch(add_with_constraints), batch(drop_with_constraints)),
         (
             "default",
             lambda op: op.alter_column(table, column, server_default=sa.text("'other'")),
@@ -354,7 +365,7 @@ def test_an_operation_and_its_inverse_give_the_same_database(data: st.DataObject
                 continue
             done.append(step)
             rows_now = row_hashes(database)
-            if step[0] not in ("add column", "rename table"):
+            if step[0] not in ("add column", "add with constraints", "rename table"):
                 assert {k: v for k, v in rows_now.items() if k != "sqlite_sequence"} == {
                     k: v for k, v in now[1].items() if k != "sqlite_sequence"
                 }, step[0]

@@ -256,6 +256,18 @@ def test_a_column_behind_a_line_break_may_be_younger_than_its_rows(tmp_path: Pat
     assert query(path, "SELECT a, c FROM t") == [(1, 5)]
 
 
+def test_an_index_does_not_hide_that_rows_read_a_default(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path,
+        "CREATE TABLE t (id PRIMARY KEY) WITHOUT ROWID; INSERT INTO t VALUES (1);"
+        "ALTER TABLE t ADD COLUMN late DEFAULT 'a'; CREATE INDEX i ON t (late)",
+    )
+    migrate(path, lambda op: op.alter_column("t", "late", server_default="b"))
+    assert query(path, "SELECT late FROM t") == [("a",)]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
 def test_rows_are_not_asked_for_a_default_before_a_column_on_its_own_line(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(
