@@ -527,6 +527,13 @@ def test_arguments_of_batch_alter_table_mean_what_alembic_documents(tmp_path: Pa
     assert "recreate='never' forbids" in message
 
 
+def test_a_batch_without_operations_needs_no_table(tmp_path: Path) -> None:
+    migrate(tmp_path / "test.db", in_batch(lambda b: None))
+    assert "There is no table t" in refused(
+        tmp_path / "test.db", in_batch(lambda b: None, recreate="always")
+    )
+
+
 def test_broken_views_do_not_stop_a_rename(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(

@@ -374,7 +374,9 @@ class LosslessBatch(BatchOperationsImpl):
         self.batch.append(("add_constraint", (const,), options))
 
     def flush(self) -> None:
-        """Run the operations."""
+        """Run the operations; a block without any asks nothing, not even that there is a table."""
+        if not self.batch and self.recreate != "always":
+            return
         options = BatchOptions(
             recreate=self.recreate,
             partial_reordering=self.partial_reordering or (),
