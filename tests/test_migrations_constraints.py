@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -437,3 +438,41 @@ def test_a_column_with_nulls_is_refused_for_what_it_was_to_become(
 ) -> None:
     fill(path, "CREATE TABLE t (a, b INTEGER); INSERT INTO t (a) VALUES (1)")
     assert f"Column b of table t {message}: it is NULL" in refused(path, revision)
+
+
+@pytest.mark.parametrize(
+    ("definition", "again", "other"),
+    [
+        (
+            "UNIQUE (a)",
+            lambda batch: batch.create_unique_constraint("C", ["A"]),
+            lambda batch: batch.create_unique_constraint("c", ["b"]),
+        ),
+        (
+            "CHECK (a <> 'X')",
+            lambda batch: batch.create_check_constraint("c", "(A <> 'X')"),
+            lambda batch: batch.create_check_constraint("c", "a <> 'x'"),
+        ),
+        (
+            "FOREIGN KEY (a) REFERENCES p (id) ON DELETE CASCADE",
+            lambda batch: batch.create_foreign_key("c", "p", ["a"], ["id"], ondelete="CASCADE"),
+            lambda batch: batch.create_foreign_key("c", "p", ["a"], ["id"]),
+        ),
+    ],
+)
+def test_a_constraint_that_is_there_may_be_asked_for_again(
+    path: Path, definition: str, again: Callable[[Any], Any], other: Callable[[Any], Any]
+) -> None:
+    fill(path, "CREATE TABLE p (id TEXT PRIMARY KEY)")
+    fill(path, f"CREATE TABLE t (a TEXT, b TEXT, CONSTRAINT c {definition})")
+    before = query(path, "SELECT sql FROM sqlite_master")
+    migrate(path, in_batch(again))
+    assert query(path, "SELECT sql FROM sqlite_master") == before
+    assert "has a constraint c already" in refused(path, in_batch(other))
+
+
+def test_a_primary_key_that_is_there_may_be_asked_for_again(path: Path) -> None:
+    fill(path, "CREATE TABLE t (id INTEGER, a, CONSTRAINT c PRIMARY KEY (id))")
+    before = query(path, "SELECT sql FROM sqlite_master")
+    migrate(path, in_batch(lambda batch: batch.create_primary_key("c", ["id"])))
+    assert query(path, "SELECT sql FROM sqlite_master") == before

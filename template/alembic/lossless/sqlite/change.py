@@ -8,6 +8,7 @@ nothing of SQLAlchemy or Alembic operations.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from alembic.util import CommandError
 
@@ -19,6 +20,7 @@ from .dependents import (
     refuse_if_indexed_by_content,
 )
 from .meaning import mentioned_columns, unknown_name
+from .schema import unwrap
 from .statement import (
     Check,
     Column,
@@ -276,8 +278,11 @@ class TableChange:
                 that no column has for a string, which somebody may have meant who wrote it by hand
                 ("Double-quoted String Literals Are Accepted", quirks.html).
 
+        One that the table has already, with this name and content, stays as it is: Alembic's batch
+        mode lets a revision ask for it again.
+
         Raises:
-            CommandError: SQLite could not keep it.
+            CommandError: SQLite could not keep it, or another constraint has the name.
         """
         before = len(self.new.table_constraints)
         try:
@@ -287,7 +292,8 @@ class TableChange:
         if len(new.table_constraints) != before + 1:
             raise CommandError(f"This is not one constraint: {definition}")
         added = new.table_constraints[-1]
-        self._refuse_taken_name(added)
+        if self._is_there(added):
+            return
         self._refuse_unknown_columns(added)
         if isinstance(added, PrimaryKey):
             self._set_primary_key(added, definition)
@@ -296,13 +302,17 @@ class TableChange:
             self._refuse_unknown_names(new, added.expression)
         self.new = new
 
-    def _refuse_taken_name(self, added: Constraint) -> None:
+    def _is_there(self, added: Constraint) -> bool:
         for present in self.new.constraints:
-            if added.name and present.name and same_name(added.name, present.name):
-                raise CommandError(
-                    f"Table {self.new.name} has a constraint {present.name} already: "
-                    f"{self.new.text(present)}"
-                )
+            if not added.name or not present.name or not same_name(added.name, present.name):
+                continue
+            if _asks_for_the_same(present, added):
+                return True
+            raise CommandError(
+                f"Table {self.new.name} has a constraint {present.name} already: "
+                f"{self.new.text(present)}"
+            )
+        return False
 
     def _refuse_unknown_columns(self, added: Constraint) -> None:
         if isinstance(added, (PrimaryKey, Unique, ForeignKey)):
@@ -398,6 +408,15 @@ class TableChange:
             never_rebuild=self.never_rebuild,
         ).make(create_indexes)
         self._start(self.new.name)
+
+
+def _asks_for_the_same(one: Constraint, other: Constraint) -> bool:
+    """Whether two constraints are alike in all but their place in the statement."""
+    if isinstance(one, Check) and isinstance(other, Check):
+        alike = unwrap(one.expression) == unwrap(other.expression)
+        return alike and one.on_conflict == other.on_conflict
+    first, second = (replace(each, start=0, end=0, column=None) for each in (one, other))
+    return fold(repr(first)) == fold(repr(second))
 
 
 def _strings_called(sql: str, name: str) -> list[Token]:
