@@ -476,3 +476,27 @@ def test_a_primary_key_that_is_there_may_be_asked_for_again(path: Path) -> None:
     before = query(path, "SELECT sql FROM sqlite_master")
     migrate(path, in_batch(lambda batch: batch.create_primary_key("c", ["id"])))
     assert query(path, "SELECT sql FROM sqlite_master") == before
+
+
+@pytest.mark.parametrize(
+    ("table", "work", "kind"),
+    [
+        ("t", lambda batch: batch.drop_constraint("none"), ValueError),
+        ("t", lambda batch: batch.drop_index("none"), ValueError),
+        ("t", lambda batch: batch.drop_column("none"), KeyError),
+        ("t", lambda batch: batch.alter_column("none", nullable=True), KeyError),
+        ("none", lambda batch: batch.drop_column("a"), sa.exc.NoSuchTableError),
+    ],
+)
+def test_a_revision_can_catch_what_alembic_s_batch_raises(
+    path: Path, table: str, work: Callable[[Any], Any], kind: type[Exception]
+) -> None:
+    fill(path, "CREATE TABLE t (a)")
+
+    def revision(op: Operations) -> None:
+        with pytest.raises(kind), op.batch_alter_table(table, recreate="always") as batch:
+            work(batch)
+        op.add_column("t", sa.Column("b", sa.Integer))
+
+    migrate(path, revision)
+    assert query(path, "SELECT name FROM pragma_table_info('t')") == [("a",), ("b",)]

@@ -95,6 +95,7 @@ class TableChange:
             raise Mismatch(
                 f"Table {self.new.name} has no column {name}; it has: {has}",
                 f'no such column: "{name}"',
+                KeyError,
             )
         return found
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from alembic.util import CommandError
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from .statement import CreateTable, ForeignKey, NotACreateTable, parse
 from .tokens import first_word, fold, quote_name, quote_string, same_name
@@ -31,11 +31,13 @@ class Mismatch(CommandError):
     Args:
         message: what is wrong, for a person.
         sqlite: how SQLite says it, which a revision that expects it may look for.
+        also: the error that Alembic's own batch mode raises, which a revision may expect as well.
     """
 
-    def __init__(self, message: str, sqlite: str) -> None:
+    def __init__(self, message: str, sqlite: str, also: type[Exception] | None = None) -> None:
         super().__init__(f"{message} ({sqlite})")
         self.sqlite = sqlite
+        self.also = also
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class Database(ABC):
         """
         found = self.find("table", name)
         if found is None:
-            raise Mismatch(self._no_such_table(name), f"no such table: {name}")
+            raise Mismatch(self._no_such_table(name), f"no such table: {name}", NoSuchTableError)
         try:
             return parse(found.sql or "")
         except NotACreateTable as error:

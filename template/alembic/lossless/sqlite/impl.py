@@ -268,7 +268,8 @@ class LosslessSQLiteImpl(ComparingImpl):
         try:
             super().drop_index(index, **options)
         except DBAPIError as error:
-            raise explained(error, f"Index {index.name} cannot be dropped: {error.orig}") from error
+            message = f"Index {index.name} cannot be dropped: {error.orig}"
+            raise explained(error, message, ValueError) from error
 
     def create_table(self, table: Table, **options: Any) -> None:
         try:
@@ -337,24 +338,28 @@ class ExplainedError(CommandError):
         return self.message
 
 
-def explained(error: DBAPIError, message: str) -> ExplainedError:
+def explained(
+    error: DBAPIError, message: str, also: type[Exception] | None = None
+) -> ExplainedError:
     """An error with a message, still of its own kind: a revision may expect and catch it.
 
     Args:
         error: what SQLAlchemy raised.
         message: what it means.
+        also: what Alembic's own batch mode raises.
     """
     kind: Any = type(error)
-    both: Any = type(kind.__name__, (ExplainedError, kind), {})
+    kinds = (ExplainedError, kind) if also is None else (ExplainedError, kind, also)
+    both: Any = type(kind.__name__, kinds, {})
     found: ExplainedError = both(error.statement, error.params, error.orig)
     found.message = message
     return found
 
 
 def as_sqlite_would(error: Mismatch) -> ExplainedError:
-    """An error of the kind that SQLite's own ALTER TABLE would have raised."""
+    """An error of the kinds that SQLite's own ALTER TABLE, or Alembic's batch, would have raised."""
     own = OperationalError(None, None, sqlite3.OperationalError(error.sqlite))
-    return explained(own, str(error))
+    return explained(own, str(error), error.also)
 
 
 # --- batch_alter_table ------------------------------------------------------------------------

@@ -52,6 +52,10 @@ if TYPE_CHECKING:
 Operation = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
+class NoSuchConstraint(CommandError, ValueError):
+    """There is none to drop. Alembic's own batch mode raises ValueError, and revisions catch it."""
+
+
 @dataclass
 class BatchOptions:
     """What was given to batch_alter_table, as its documentation describes."""
@@ -267,7 +271,7 @@ class TableOperations:
         if found is not None:
             self.change.drop_constraint(found)
         elif not if_exists and getattr(constraint, "_type_bound", False) is False:
-            raise CommandError(self._no_such_constraint(constraint))
+            raise NoSuchConstraint(self._no_such_constraint(constraint))
 
     def _find(self, constraint: Constraint) -> statement.Constraint | None:
         table = self.change.new
