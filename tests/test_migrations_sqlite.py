@@ -302,6 +302,17 @@ def test_a_key_that_is_there_already_keeps_what_a_revision_cannot_say(database: 
     assert [line.split(":")[0] for line in found] == ["table t, names"]
 
 
+@pytest.mark.parametrize("key", ["a INTEGER CONSTRAINT old PRIMARY KEY AUTOINCREMENT", "a INTEGER"])
+def test_a_key_gets_the_name_that_a_later_revision_drops_it_by(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "test.db"
+    rest = "" if "KEY" in key else ", CONSTRAINT/**/[old] PRIMARY KEY (a DESC)"
+    fill(path, f"CREATE TABLE t ({key}{rest}); INSERT INTO t VALUES (7)")
+    found = changed(path, in_batch(lambda b: b.create_primary_key("new key", ["a"])))
+    assert [line.split(":")[0] for line in found] == ["table t, names"]
+    migrate(path, in_batch(lambda b: b.drop_constraint("new key")))
+    assert query(path, "SELECT a FROM t") == [(7,)]
+
+
 def test_the_counter_of_autoincrement_survives_a_rebuild(database: Path) -> None:
     migrate(database, in_batch(lambda b: b.alter_column("n", type_=sa.Integer())))
     fill(database, "INSERT INTO t (name, n) VALUES ('next', 50)")

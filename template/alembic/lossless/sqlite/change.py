@@ -40,7 +40,6 @@ from .tokens import (
     quote_string,
     same_name,
     tokenize,
-    write_name,
 )
 from .transition import Transition, columns_of
 
@@ -330,14 +329,14 @@ class TableChange:
     def _set_primary_key(self, added: PrimaryKey, definition: str) -> None:
         """Put a primary key in the place of the one that is there, as Alembic's batch mode does.
 
-        The same key under another name keeps what a revision cannot say: AUTOINCREMENT, DESC.
+        The same key gets the name, and keeps what a revision cannot say: AUTOINCREMENT, DESC.
         """
         present = self.new.primary_key
         if present is not None and list(map(fold, present.columns)) == list(
             map(fold, added.columns)
         ):
-            if added.name is not None and present.name is None:
-                self.new = self.new.insert(present.start, f"CONSTRAINT {write_name(added.name)} ")
+            if added.name is not None:
+                self.new = self.new.with_constraint_name(present, added.name)
             return
         if present is not None:
             self.new = self.new.without_constraint(present)

@@ -408,6 +408,14 @@ class CreateTable(Constrained):
         """Add a constraint at the end of a column's definition."""
         return self.insert(self.column(name).end, f" {definition}")
 
+    def with_constraint_name(self, constraint: Constraint, name: str) -> CreateTable:
+        """A constraint under another name, or under its first."""
+        if constraint.name is None:
+            return self.insert(constraint.start, f"CONSTRAINT {write_name(name)} ")
+        called = significant(self.tokens(constraint))[1]  # behind CONSTRAINT
+        start = constraint.start + called.start
+        return self.replace(Span(start, start + len(called.text)), write_name(name))
+
     def without_constraint(self, constraint: Constraint) -> CreateTable:
         """Remove a constraint, with its name."""
         if constraint.column is None:
