@@ -193,6 +193,25 @@ def test_the_order_of_drops_in_a_batch_does_not_matter(tmp_path: Path) -> None:
     assert query(path, "SELECT sql FROM sqlite_master") == [("CREATE TABLE t (a)",)]
 
 
+def test_a_revision_that_inspects_sees_what_it_would_with_alembic_alone(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    table = "CREATE TABLE t (a VARCHAR(9) DEFAULT 'x' CHECK (a <> 'y'), b ENUM, PRIMARY KEY (a))"
+    fill(path, f"{table}; CREATE TABLE alembic_version (version_num); CREATE INDEX i ON t (b + 1)")
+    seen: list[str] = []
+
+    def look(connection: sa.Connection) -> None:
+        inspector = sa.inspect(connection)
+        seen.append(
+            f"{inspector.get_table_names()} {inspector.get_columns('t')}"
+            f"{inspector.get_check_constraints('t')} {inspector.get_pk_constraint('t')}"
+        )
+
+    with sa.create_engine(f"sqlite:///{path}").connect() as connection:
+        look(connection)
+    migrate(path, lambda op: look(op.get_bind()))
+    assert seen[0] == seen[1]
+
+
 def test_a_virtual_table_is_not_altered(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(path, "CREATE VIRTUAL TABLE f USING fts5 (a)")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl
-from sqlalchemy import ClauseElement, Column, Dialect, ForeignKey, ForeignKeyConstraint, Index
+from alembic.operations.ops import UpgradeOps
+from alembic.util import DispatchPriority, PriorityDispatchResult
+from sqlalchemy import ClauseElement, Column, ForeignKey, ForeignKeyConstraint, Index, inspect
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.types import TypeEngine
 
@@ -23,11 +26,6 @@ from .types import declaration
 
 class ComparingImpl(SQLiteImpl):
     """Alembic's implementation for SQLite, with eyes for everything that a table declares."""
-
-    def __init__(self, dialect: Dialect, *args: Any, **kwargs: Any) -> None:
-        super().__init__(dialect, *args, **kwargs)
-        # Where SQLAlchemy looks for an engine's own inspector (as PostgreSQL's has one).
-        dialect.inspector = CatalogueInspector  # type: ignore[attr-defined]
 
     def autogen_column_reflect(self, inspector: Any, table: Any, column_info: Any) -> None:
         """Nothing to mend: reflected defaults are as written, with their parentheses."""
@@ -90,6 +88,20 @@ class ComparingImpl(SQLiteImpl):
             token.text if token.text.startswith("'") else fold(token.name)
             for token in significant(tokenize(statement))
         ]
+
+
+@comparators.dispatch_for("autogenerate", qualifier="sqlite", priority=DispatchPriority.FIRST)
+def look_at_the_catalogue(context: AutogenContext, _: UpgradeOps) -> PriorityDispatchResult:
+    """Give the comparison our inspector, and nothing else: a revision that inspects sees SQLAlchemy's."""
+    if isinstance(context.migration_context.impl, ComparingImpl):
+        # Where SQLAlchemy looks for an engine's own inspector (as PostgreSQL's has one).
+        dialect: Any = context.dialect
+        dialect.inspector = CatalogueInspector
+        try:
+            context.inspector = inspect(context.connection)
+        finally:
+            del dialect.inspector
+    return PriorityDispatchResult.CONTINUE
 
 
 def has_dotted_target(key: ForeignKey) -> bool:
