@@ -550,6 +550,9 @@ def test_arguments_of_batch_alter_table_mean_what_alembic_documents(tmp_path: Pa
     counted = {"sqlite_autoincrement": True}
     migrate(path, in_batch(lambda b: None, recreate="always", table_kwargs=counted))
     assert shape(path)["table t"]["autoincrement"]
+    counted["sqlite_autoincrement"] = False
+    migrate(path, in_batch(lambda b: None, recreate="always", table_kwargs=counted))
+    assert not shape(path)["table t"]["autoincrement"]
 
     message = refused(
         path, in_batch(lambda b: b.alter_column("b", type_=sa.Text()), recreate="never")
@@ -562,6 +565,16 @@ def test_a_batch_without_operations_needs_no_table(tmp_path: Path) -> None:
     assert "There is no table t" in refused(
         tmp_path / "test.db", in_batch(lambda b: None, recreate="always")
     )
+
+
+@pytest.mark.parametrize("column", ["a INTEGER", "a VARCHAR(9) PRIMARY KEY"])
+def test_a_table_without_a_number_for_its_key_counts_nothing(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "test.db"
+    fill(path, f"CREATE TABLE t ({column})")
+    counted = {"sqlite_autoincrement": True}
+    migrate(path, in_batch(lambda b: None, recreate="always", table_kwargs=counted))
+    (table,) = query(path, "SELECT sql FROM sqlite_master WHERE type = 'table'")
+    assert table == (f"CREATE TABLE t ({column})",)
 
 
 def test_broken_views_do_not_stop_a_rename(tmp_path: Path) -> None:

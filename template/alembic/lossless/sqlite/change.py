@@ -42,6 +42,7 @@ from .tokens import (
     tokenize,
 )
 from .transition import Transition, columns_of
+from .types import affinity
 
 
 class TableChange:
@@ -368,7 +369,9 @@ class TableChange:
         if self.new.autoincrement:
             return
         key, alias = self.new.primary_key, self.new.rowid_alias
-        if key is None or alias is None:
+        if key is None or not self._counts(key):
+            return  # as SQLAlchemy, which overlooks it where a table is created
+        if alias is None:
             raise CommandError(
                 f"Only an INTEGER PRIMARY KEY can be AUTOINCREMENT; table {self.new.name} has none"
             )
@@ -377,6 +380,20 @@ class TableChange:
             self.new = self.new.with_column_constraint(alias, "PRIMARY KEY AUTOINCREMENT")
         else:
             self.new = self.new.insert(key.end, " AUTOINCREMENT")
+
+    def _counts(self, key: PrimaryKey) -> bool:
+        """Whether numbers are in a column of a primary key."""
+        types = [self.column(name).declared_type for name in key.columns]
+        return any(affinity(declared) in ("integer", "numeric") for declared in types)
+
+    def clear_autoincrement(self) -> None:
+        """Allow a rowid to be given again once its row is gone."""
+        key = self.new.primary_key
+        if key is None or not key.autoincrement:
+            return
+        text = self.new.text(key)
+        word = next(token for token in reversed(tokenize(text)) if token.word == "AUTOINCREMENT")
+        self.new = self.new.replace(key, (text[: word.start].rstrip() + text[word.end :]))
 
     def set_option(self, option: str) -> None:
         """Make the table STRICT or WITHOUT ROWID."""

@@ -365,6 +365,8 @@ class TableOperations:
         wanted = self.options.table_kwargs
         if wanted.get("sqlite_autoincrement"):
             self.change.set_autoincrement()
+        elif wanted.get("sqlite_autoincrement") is False:
+            self.change.clear_autoincrement()
         if wanted.get("sqlite_strict"):
             self.change.set_option("STRICT")
         if wanted.get("sqlite_with_rowid") is False:
