@@ -251,6 +251,50 @@ def test_a_column_that_takes_the_place_of_another_has_none_of_its_values(tmp_pat
     assert query(path, "SELECT * FROM t") == [(1, 7)]
 
 
+def test_a_column_that_takes_the_place_of_another_gets_its_indexes_and_constraints(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path,
+        "CREATE TABLE t (n INT, double AS (n * 2) STORED, last, UNIQUE (n, double), "
+        "CHECK (double < 9)); CREATE INDEX ix ON t (double, last); CREATE INDEX own ON t (double);"
+        "CREATE INDEX anew ON t (double); CREATE VIEW v AS SELECT double FROM t;"
+        "INSERT INTO t (n) VALUES (2)",
+    )
+    before = shape(path)
+
+    def replace(batch: Any) -> None:
+        batch.drop_column("double")
+        batch.alter_column("last", type_=sa.Text())
+        batch.add_column(
+            sa.Column("double", sa.Integer, sa.Computed("n * 4", True)), insert_before="last"
+        )
+        batch.create_index("anew", ["double", "n"])
+
+    migrate(path, in_batch(replace))
+    assert query(path, "SELECT * FROM v") == [(8,)]
+    facets = [line.split(":")[0] for line in differences(before, shape(path))]
+    assert sorted(facets) == ["index anew", "table t, columns", "table t, generated"]
+
+
+def test_rows_that_refer_to_a_replaced_column_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY, code TEXT UNIQUE);"
+        "CREATE TABLE t (code REFERENCES p (code));"
+        "INSERT INTO p VALUES (1, 'a'); INSERT INTO t VALUES ('a')",
+    )
+
+    def replace(op: Operations) -> None:
+        with op.batch_alter_table("p") as batch:
+            batch.drop_column("code")
+            batch.add_column(sa.Column("code", sa.Text, unique=True))
+
+    assert "row 1 of table t has no parent in p" in refused(path, replace)
+
+
 def test_rows_older_than_a_column_keep_what_its_default_said(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(

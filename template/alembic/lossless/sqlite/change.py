@@ -157,8 +157,13 @@ class TableChange:
             if strings:
                 self.new = self.new.replace(piece, text)
 
-    def drop_column(self, name: str) -> None:
+    def drop_column(self, name: str, *, comes_again: bool = False) -> None:
         """Remove a column, and what is about it alone: its constraints and its own indexes.
+
+        Args:
+            name: the column's name.
+            comes_again: whether another column of that name is added before anything is applied.
+                Then what uses the column, in the table and elsewhere, stays for that one.
 
         Raises:
             CommandError: something else uses it: a constraint or index of several columns, the
@@ -169,15 +174,19 @@ class TableChange:
             raise CommandError(
                 f"{name} is the only column of table {self.new.name}; drop the table"
             )
+        if not comes_again:
+            self._give_up_what_uses(column)
+        self.new = self.new.without_column(column.name)
+        self.sources.pop(fold(name), None)
+
+    def _give_up_what_uses(self, column: Column) -> None:
         refuse_if_indexed_by_content(self.database, self.old.name, column.name)
         self._refuse_references_to(column)
         self._drop_constraints_of(column)
         self._drop_indexes_of(column)
         self._refuse_generated_from(column)
-        if self.old.find_column(name) is not None:
+        if self.old.find_column(column.name) is not None:
             refuse_if_used(self.database, self.old.name, column.name)
-        self.new = self.new.without_column(column.name)
-        self.sources.pop(fold(name), None)
 
     def _refuse_generated_from(self, column: Column) -> None:
         for other in self.new.columns:

@@ -117,6 +117,10 @@ class TableOperations:
         waiting = list(operations)
         while waiting:
             operation = waiting.pop(0)
+            if operation[0] == "drop_column" and self._comes_again(operation, waiting):
+                self._drop_what_is_made_anew(waiting)
+                self.change.drop_column(operation[1][1].name, comes_again=True)
+                continue
             if operation[0] == "drop_column":
                 self._make_way(waiting)
             self._run_one(operation)
@@ -126,6 +130,27 @@ class TableOperations:
     def _run_one(self, operation: Operation) -> None:
         name, arguments, options = operation
         getattr(self, name)(*arguments, **options)
+
+    def _comes_again(self, drop: Operation, waiting: Sequence[Operation]) -> bool:
+        """Whether a column of the same name is added later in the batch.
+
+        As in Alembic's batch mode, indexes and constraints that name it are the new column's then.
+        """
+        name = drop[1][1].name
+        if self.change.new.find_column(name) is None:
+            return False
+        for operation, arguments, options in waiting:
+            if operation == "add_column" and same_name(arguments[1].name, name):
+                return True
+            if operation == "rename_table" or options.get("name"):
+                return False  # what is asked so far is applied there, without the column
+        return False
+
+    def _drop_what_is_made_anew(self, waiting: Sequence[Operation]) -> None:
+        """Drop the indexes that a later operation of the batch creates under the same name."""
+        for operation, arguments, _ in waiting:
+            if operation == "create_index" and self._has_index(str(arguments[0].name)):
+                self.drop_index(arguments[0])
 
     def _make_way(self, waiting: list[Operation]) -> None:
         """Drop first what a later operation of the batch drops, and a column may be used by."""

@@ -400,6 +400,7 @@ class Transition:
         used |= {fold(name) for _, key in referrers for name in key.target_columns or primary}
         return any(
             column_changes_content(before, after)
+            or (after.generated is None and fold(after.name) not in self.sources)
             for before in self.old.columns
             if fold(before.name) in used
             for after in self.new.columns
