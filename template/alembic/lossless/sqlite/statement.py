@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from .tokens import (
     RESERVED,
@@ -464,6 +464,7 @@ def _cut(sql: str, start: int, end: int) -> str:
     return sql[:left] + ("" if closed else " ") + sql[end:]
 
 
+@lru_cache(maxsize=256)  # the same statements are asked for by one operation after the other
 def parse(sql: str) -> CreateTable:
     """Read a CREATE TABLE statement.
 
