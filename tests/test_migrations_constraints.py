@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.util import CommandError
 
+from lossless.sqlite.tokens import quote_name
 from migrating import migrate
 from sqlite_shape import differences, shape
 from test_migrations_sqlite import Revision, fill, in_batch, query, refused
@@ -401,6 +402,23 @@ def test_what_sqlite_refuses_of_indexes_and_tables_is_told(
     fill(path, "CREATE TABLE t (a UNIQUE, b); CREATE INDEX i ON t (a)")
     fill(path, "CREATE VIEW v AS SELECT * FROM t; CREATE VIRTUAL TABLE f USING fts5 (a)")
     assert message in refused(path, revision)
+
+
+@pytest.mark.parametrize("renamed", [["p"], ["c"], ["p", "c"]])
+def test_a_reference_that_never_could_be_checked_stops_no_renaming(
+    path: Path, renamed: list[str]
+) -> None:
+    fill(path, "CREATE TABLE p (a, b, PRIMARY KEY (a, b)); CREATE TABLE c (x REFERENCES p)")
+    fill(path, "INSERT INTO c VALUES (1)")
+
+    def revision(op: Operations) -> None:
+        op.execute("UPDATE c SET x = 2")
+        for table in renamed:
+            op.rename_table(table, f'{table} "new"')
+
+    migrate(path, revision)
+    called = 'c "new"' if "c" in renamed else "c"
+    assert query(path, f"SELECT x FROM {quote_name(called)}") == [(2,)]
 
 
 def test_a_reference_that_cannot_be_checked_any_more_is_called_that(path: Path) -> None:

@@ -196,8 +196,11 @@ def test_a_reference_that_cannot_be_checked_hides_no_other(tmp_path: Path) -> No
     environment = Environment(tmp_path / "migrations")
     environment.revision(FIRST)
     environment.upgrade()
-    environment.execute("CREATE TABLE p (a); CREATE TABLE wrong (x REFERENCES p (a))")
-    environment.revision("op.rename_table('wrong', 'as wrong')\nop.execute('UPDATE t SET v = 2')")
+    environment.execute('CREATE TABLE "p""q" (a); CREATE TABLE wrong (x REFERENCES "p""q" (a))')
+    environment.revision(
+        "op.rename_table('wrong', 'as wrong')\nop.rename_table('p\"q', 'p')\n"
+        "op.execute('UPDATE t SET v = 2')"
+    )
     ended = run(environment.database, environment.script("head"))
     assert ended.returncode == 0, ended.stderr
     environment.execute("UPDATE alembic_version SET version_num = 'r002'")

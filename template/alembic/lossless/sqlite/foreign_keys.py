@@ -22,6 +22,8 @@ from .tokens import HARMLESS, Token, first_word, fold, quote_name, start_of
 
 SHOWN = 5  # violations named in a message
 _CHANGING = ("INSERT", "UPDATE", "DELETE")  # by which Alembic writes the version
+_NAME = '((?:[^"]|"")*)'
+_MISMATCH = re.compile(f'foreign key mismatch - "{_NAME}" referencing "{_NAME}"')
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Violation:
     table: str
     rowid: int | None
     parent: str
+    mismatch: bool = False  # whether SQLite cannot check the key at all, for no row
 
 
 class ForeignKeyWatch:
@@ -147,10 +150,10 @@ class ForeignKeyWatch:
         return [replace(violation, table=f"{schema}.{violation.table}") for violation in found]
 
     def _now_called(self, violation: Violation) -> Violation:
-        return Violation(
-            self._renamed.get(violation.table, violation.table),
-            violation.rowid,
-            self._renamed.get(violation.parent, violation.parent),
+        return replace(
+            violation,
+            table=self._renamed.get(violation.table, violation.table),
+            parent=self._renamed.get(violation.parent, violation.parent),
         )
 
     def names_version(self, sql: str) -> bool:
@@ -226,12 +229,19 @@ def violations(connection: sqlite3.Connection, schema: str = "main") -> Counter[
             check = f"PRAGMA {prefix}foreign_key_check({quote_name(table)})"
             rows = connection.execute(check).fetchall()
         except sqlite3.DatabaseError as error:
-            if "foreign key mismatch" not in str(error):
+            parent = mismatched_parent(error)
+            if parent is None:
                 raise
-            found[Violation(fold(table), None, str(error))] += 1
+            found[Violation(fold(table), None, fold(parent), mismatch=True)] += 1
         else:
             found.update(Violation(fold(row[0]), row[1], fold(row[2])) for row in rows)
     return found
+
+
+def mismatched_parent(error: sqlite3.Error) -> str | None:
+    """The table that a foreign key refers to which SQLite cannot check; None for another error."""
+    match = _MISMATCH.fullmatch(str(error))
+    return match[2].replace('""', '"') if match else None
 
 
 def explain(caused: list[Violation], *, committed: bool, doubtful: bool) -> str:
@@ -244,7 +254,7 @@ def explain(caused: list[Violation], *, committed: bool, doubtful: bool) -> str:
     """
     told = list(dict.fromkeys(_tell(violation) for violation in caused))
     more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    mismatch = any(_is_mismatch(violation) for violation in caused)
+    mismatch = any(violation.mismatch for violation in caused)
     what = (
         "foreign keys that SQLite cannot check"
         if mismatch
@@ -262,12 +272,11 @@ def explain(caused: list[Violation], *, committed: bool, doubtful: bool) -> str:
     )
 
 
-def _is_mismatch(violation: Violation) -> bool:
-    return violation.parent.startswith("foreign key mismatch")
-
-
 def _tell(violation: Violation) -> str:
-    if _is_mismatch(violation):
-        return f"{violation.parent} (what it refers to is no longer a primary key or unique)"
+    if violation.mismatch:
+        return (
+            f"foreign key mismatch of table {violation.table} (what it refers to in table "
+            f"{violation.parent} is no longer a primary key or unique)"
+        )
     row = f"row {violation.rowid}" if violation.rowid is not None else "a row"
     return f"{row} of table {violation.table} has no parent in {violation.parent}"

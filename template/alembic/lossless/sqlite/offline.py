@@ -9,7 +9,6 @@ decide whether a change is possible, the script asks them when it runs, and stop
 from __future__ import annotations
 
 import contextlib
-import re
 import sqlite3
 import weakref
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL
 
 from .database import Database, SchemaObject
+from .foreign_keys import mismatched_parent
 from .opening import named_path
 from .replica import copy_schema, run_on_copy
 from .tokens import quote_name, quote_string, same_name, split_script
@@ -41,7 +41,6 @@ _VIOLATIONS_OF_SOME = (
     'SELECT k."table", k.rowid, k.parent FROM sqlite_master AS t, '
     "pragma_foreign_key_check(t.name, 'main') AS k WHERE t.type = 'table' AND t.name NOT IN ({})"
 )
-_MISMATCH = re.compile(r'foreign key mismatch - "(.*)" referencing "(.*)"', re.DOTALL)
 
 
 def options(url: URL) -> dict[str, Any]:
@@ -226,8 +225,7 @@ class Script:
                     self.copy(), f"PRAGMA foreign_key_check({quote_name(table)})"
                 ).fetchall()
             except sqlite3.Error as error:
-                match = _MISMATCH.fullmatch(str(error))
-                found.add((table, match[2] if match else ""))
+                found.add((table, mismatched_parent(error) or ""))
         return found
 
     # -- statements
