@@ -278,6 +278,29 @@ def test_a_column_that_takes_the_place_of_another_gets_its_indexes_and_constrain
     assert sorted(facets) == ["index anew", "table t, columns", "table t, generated"]
 
 
+def test_a_column_that_takes_the_place_of_another_takes_no_index_of_a_third(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (a, b); CREATE UNIQUE INDEX i ON t (b)")
+
+    def replace(batch: Any) -> None:
+        batch.drop_column("a")
+        batch.add_column(sa.Column("a", sa.Text))
+        batch.create_index("i", ["a"])
+
+    assert "index i already exists" in refused(path, in_batch(replace))
+
+
+def test_the_text_that_an_index_has_of_a_column_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (a, b); CREATE VIRTUAL TABLE f USING fts5 (a, content=t)")
+
+    def replace(batch: Any) -> None:
+        batch.drop_column("a")
+        batch.add_column(sa.Column("a", sa.Text))
+
+    assert "read by its name by the virtual table f" in refused(path, in_batch(replace))
+
+
 def test_rows_that_refer_to_a_replaced_column_are_noticed(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(

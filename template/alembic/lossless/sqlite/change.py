@@ -7,7 +7,7 @@ nothing of SQLAlchemy or Alembic operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from alembic.util import CommandError
@@ -157,36 +157,49 @@ class TableChange:
             if strings:
                 self.new = self.new.replace(piece, text)
 
-    def drop_column(self, name: str, *, comes_again: bool = False) -> None:
+    def drop_column(self, name: str) -> None:
         """Remove a column, and what is about it alone: its constraints and its own indexes.
-
-        Args:
-            name: the column's name.
-            comes_again: whether another column of that name is added before anything is applied.
-                Then what uses the column, in the table and elsewhere, stays for that one.
 
         Raises:
             CommandError: something else uses it: a constraint or index of several columns, the
                 primary key, a foreign key of another table, another column.
         """
         column = self.column(name)
-        if len(self.new.columns) == 1:
-            raise CommandError(
-                f"{name} is the only column of table {self.new.name}; drop the table"
-            )
-        if not comes_again:
-            self._give_up_what_uses(column)
-        self.new = self.new.without_column(column.name)
-        self.sources.pop(fold(name), None)
-
-    def _give_up_what_uses(self, column: Column) -> None:
-        refuse_if_indexed_by_content(self.database, self.old.name, column.name)
         self._refuse_references_to(column)
         self._drop_constraints_of(column)
         self._drop_indexes_of(column)
         self._refuse_generated_from(column)
-        if self.old.find_column(column.name) is not None:
+        if self.old.find_column(name) is not None:
             refuse_if_used(self.database, self.old.name, column.name)
+        self._remove(column)
+
+    def drop_replaced_column(self, name: str, new_indexes: Collection[str]) -> None:
+        """Remove a column for another of its name, which is added before anything is applied.
+
+        What uses the column, in the table and elsewhere, stays for the other one.
+
+        Args:
+            name: the column's name.
+            new_indexes: names of indexes that are created afterwards, in the place of its own.
+
+        Raises:
+            CommandError: a full-text index has the column's content.
+        """
+        column = self.column(name)
+        created = set(map(fold, new_indexes))
+        for index in self._indexes():
+            if fold(index.name) in created and fold(name) in column_in_index(self.old, index):
+                self.dropped_indexes.add(fold(index.name))
+        self._remove(column)
+
+    def _remove(self, column: Column) -> None:
+        if len(self.new.columns) == 1:
+            raise CommandError(
+                f"{column.name} is the only column of table {self.new.name}; drop the table"
+            )
+        refuse_if_indexed_by_content(self.database, self.old.name, column.name)
+        self.new = self.new.without_column(column.name)
+        self.sources.pop(fold(column.name), None)
 
     def _refuse_generated_from(self, column: Column) -> None:
         for other in self.new.columns:

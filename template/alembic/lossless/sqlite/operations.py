@@ -118,8 +118,8 @@ class TableOperations:
         while waiting:
             operation = waiting.pop(0)
             if operation[0] == "drop_column" and self._comes_again(operation, waiting):
-                self._drop_what_is_made_anew(waiting)
-                self.change.drop_column(operation[1][1].name, comes_again=True)
+                indexes = {str(args[0].name) for name, args, _ in waiting if name == "create_index"}
+                self.change.drop_replaced_column(operation[1][1].name, indexes)
                 continue
             if operation[0] == "drop_column":
                 self._make_way(waiting)
@@ -145,12 +145,6 @@ class TableOperations:
             if operation == "rename_table" or options.get("name"):
                 return False  # what is asked so far is applied there, without the column
         return False
-
-    def _drop_what_is_made_anew(self, waiting: Sequence[Operation]) -> None:
-        """Drop the indexes that a later operation of the batch creates under the same name."""
-        for operation, arguments, _ in waiting:
-            if operation == "create_index" and self._has_index(str(arguments[0].name)):
-                self.drop_index(arguments[0])
 
     def _make_way(self, waiting: list[Operation]) -> None:
         """Drop first what a later operation of the batch drops, and a column may be used by."""
