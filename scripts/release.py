@@ -28,6 +28,7 @@ from pathspec import PathSpec
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RENDERS = Path("tests", "fixtures", "renders")
+COMMANDS = ("record", "check", "tag")
 OWNERS = ("person", "template", "both")
 
 
@@ -226,4 +227,6 @@ def recording(repository: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in COMMANDS:
+        sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

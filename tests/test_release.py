@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ def problems(repository: Path, version: str = NEXT) -> list[str]:
 
 def test_nothing_stands_in_the_way_of_a_good_release(repository: Path) -> None:
     assert problems(repository) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["check"], ["publish", NEXT], ["check", NEXT, "more"]])
+def test_a_command_that_is_none_checks_nothing(repository: Path, arguments: list[str]) -> None:
+    command = [sys.executable, "scripts/release.py", *arguments]
+    ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "python scripts/release.py record" in ended.stderr
 
 
 def test_a_version_that_is_none(repository: Path) -> None:
