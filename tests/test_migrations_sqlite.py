@@ -206,7 +206,8 @@ def test_a_revision_that_inspects_sees_what_it_would_with_alembic_alone(tmp_path
             f"{inspector.get_check_constraints('t')} {inspector.get_pk_constraint('t')}"
         )
 
-    with sa.create_engine(f"sqlite:///{path}").connect() as connection:
+    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool)
+    with engine.connect() as connection:
         look(connection)
     migrate(path, lambda op: look(op.get_bind()))
     assert seen[0] == seen[1]
@@ -710,7 +711,7 @@ def test_a_leftover_of_another_tool_is_explained(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Connection.setconfig is new in 3.12")
 def test_a_defensive_connection_rebuilds_instead_of_editing(database: Path) -> None:
-    engine = sa.create_engine(f"sqlite:///{database}")
+    engine = sa.create_engine(f"sqlite:///{database}", poolclass=sa.NullPool)
 
     @sa.event.listens_for(engine, "connect")
     def defend(connection: Any, _: Any) -> None:
