@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from alembic.util import CommandError
@@ -21,7 +22,7 @@ from alembic.util import CommandError
 from .database import Database, SchemaObject
 from .replica import CopiedDatabase, copy_schema, run_on_copy, statements_of
 from .statement import ROWID_NAMES, CreateTable
-from .tokens import Kind, Token, fold, quote_name, same_name, significant, tokenize
+from .tokens import Kind, Token, fold, quote_name, significant, tokenize
 
 # Instructions whose fourth operand is the text of a statement or of a message.
 _TELLING = ("Init", "Trace", "Explain", "Halt", "HaltIfNull")
@@ -122,9 +123,12 @@ def mentions(found: SchemaObject, name: str) -> bool:
     sql = found.sql or ""
     if '"' not in name and name.casefold() not in sql.casefold():
         return False  # the usual case, found out without cutting the statement into tokens
-    return any(
-        token.can_be_name and same_name(token.name, name) for token in significant(tokenize(sql))
-    )
+    return fold(name) in _names_in(sql)
+
+
+@lru_cache(maxsize=1024)  # asked of each view and trigger for one name after the other
+def _names_in(sql: str) -> frozenset[str]:
+    return frozenset(fold(token.name) for token in tokenize(sql) if token.can_be_name)
 
 
 def _depending_on_names(

@@ -15,7 +15,7 @@ from typing import Any
 from alembic.util import CommandError
 
 from .database import Database, SchemaObject
-from .tokens import Kind, fold, quote_name, tokenize
+from .tokens import Kind, fold, quote_name, start_of
 
 
 class CopiedDatabase(Database):
@@ -142,7 +142,7 @@ def event_of(trigger: str) -> str:
 
     The first of these words, which are nobody's name without quotes.
     """
-    words = (token.word for token in tokenize(trigger) if token.kind is Kind.WORD)
+    words = (token.word for token in start_of(trigger) if token.kind is Kind.WORD)
     return next((word for word in words if word in ("INSERT", "UPDATE", "DELETE")), "")
 
 
