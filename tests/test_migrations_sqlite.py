@@ -193,6 +193,25 @@ def test_the_order_of_drops_in_a_batch_does_not_matter(tmp_path: Path) -> None:
     assert query(path, "SELECT sql FROM sqlite_master") == [("CREATE TABLE t (a)",)]
 
 
+@pytest.mark.parametrize("name", ["", "CONSTRAINT n "])
+@pytest.mark.parametrize("rest", ["UNIQUE (a, b)", "FOREIGN KEY (a, b) REFERENCES p (a, b)"])
+def test_a_constraint_of_several_columns_goes_with_one_of_them_and_is_told(
+    tmp_path: Path, rest: str, name: str
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, f"CREATE TABLE t (a, b, {name}{rest}); INSERT INTO t (a, b) VALUES (1, 2)")
+    with pytest.warns(UserWarning, match="Column b of table t is dropped, and with it"):
+        migrate(path, in_batch(lambda b: b.drop_column("b")))
+    assert query(path, "SELECT sql, a FROM sqlite_master, t") == [("CREATE TABLE t (a)", 1)]
+
+
+@pytest.mark.parametrize("rest", [", CHECK (a < b)", " CONSTRAINT n CHECK (a < b)"])
+def test_a_rule_about_several_columns_goes_with_none_of_them(tmp_path: Path, rest: str) -> None:
+    path = tmp_path / "test.db"
+    fill(path, f"CREATE TABLE t (b, a{rest})")
+    assert "uses it with other columns" in refused(path, lambda op: op.drop_column("t", "b"))
+
+
 def test_a_revision_that_inspects_sees_what_it_would_with_alembic_alone(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     table = "CREATE TABLE t (a VARCHAR(9) DEFAULT 'x' CHECK (a <> 'y'), b ENUM, PRIMARY KEY (a))"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from alembic.util import CommandError
+from alembic.util import CommandError, messaging
 
 from .alter import refuse_if_used
 from .database import Database, Mismatch, SchemaObject
@@ -161,8 +161,8 @@ class TableChange:
         """Remove a column, and what is about it alone: its constraints and its own indexes.
 
         Raises:
-            CommandError: something else uses it: a constraint or index of several columns, the
-                primary key, a foreign key of another table, another column.
+            CommandError: something else uses it: a CHECK, index or primary key of several columns, a
+                foreign key of another table, another column.
         """
         column = self.column(name)
         self._refuse_references_to(column)
@@ -223,19 +223,32 @@ class TableChange:
                 )
 
     def _drop_constraints_of(self, column: Column) -> None:
-        """Remove the constraints of the table that are about this column alone."""
+        """Remove the constraints of the table that are about this column.
+
+        UNIQUE and FOREIGN KEY of several columns cannot be without one of them. They go with it, as
+        in Alembic's batch mode and in PostgreSQL (sql-altertable.html, "DROP COLUMN"): revisions
+        rely on that, and are told of it. A CHECK says something of the other columns, too.
+        """
         for constraint in (*self.new.table_constraints, *self._checks_in_other_columns(column)):
             used = columns_of(self.new, constraint)
             if fold(column.name) not in used:
                 continue
             if used != {fold(column.name)} or constraint.column is not None:
-                raise CommandError(
-                    f"Column {column.name} of table {self.new.name} cannot be dropped: "
-                    f"{self.new.text(constraint)} uses it with other columns; drop that first"
-                )
+                self._tell_that_it_goes(constraint, column)
             self.new = self.new.without_constraint(constraint)
             self._drop_constraints_of(self.column(column.name))
             return
+
+    def _tell_that_it_goes(self, constraint: Constraint, column: Column) -> None:
+        text = self.new.text(constraint)
+        if isinstance(constraint, (PrimaryKey, Check)):
+            raise CommandError(
+                f"Column {column.name} of table {self.new.name} cannot be dropped: "
+                f"{text} uses it with other columns; drop that first"
+            )
+        messaging.warn(
+            f"Column {column.name} of table {self.new.name} is dropped, and with it {text}"
+        )
 
     def _checks_in_other_columns(self, column: Column) -> list[Check]:
         return [
