@@ -15,7 +15,7 @@ from alembic.operations import Operations
 from alembic.util import CommandError
 
 from lossless.sqlite.tokens import quote_name
-from migrating import migrate
+from migrating import migrate, script_of
 from sqlite_shape import differences, shape
 from test_migrations_sqlite import Revision, fill, in_batch, query, refused
 
@@ -47,6 +47,26 @@ def test_a_foreign_key_that_sqlite_would_not_hold_up_is_refused(
     fill(path, f"{parent}; CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)")
     fill(path, "INSERT INTO t VALUES (5, 1)")
     assert message in refused(path, key_to_parent)
+
+
+def test_a_foreign_key_may_refer_to_what_its_revision_makes_unique_after_it(path: Path) -> None:
+    def child_first(op: Operations) -> None:
+        key_to_parent(op)
+        with op.batch_alter_table("p") as batch:
+            batch.create_primary_key("pk", ["a"])
+
+    fill(
+        path,
+        "CREATE TABLE p (a, b, PRIMARY KEY (a, b)); INSERT INTO p VALUES (2, 3);"
+        "CREATE TABLE t (x); INSERT INTO t VALUES (2); CREATE TABLE alembic_version (version_num);"
+        "INSERT INTO alembic_version VALUES ('r1')",
+    )
+    assert "FOREIGN KEY" in script_of(path, child_first)
+    shutil.copy(path, other := path.with_name("other.db"))
+    migrate(path, child_first)
+    assert query(path, 'SELECT "from", "to" FROM pragma_foreign_key_list(\'t\')') == [("x", "a")]
+    fill(other, "INSERT INTO t VALUES (9)")
+    assert "row 2 of table t has no parent in p" in refused(other, child_first)
 
 
 def owner(*about: Any) -> sa.Column[int]:

@@ -102,6 +102,11 @@ class Database(ABC):
     def before_change_of_keys(self) -> None:  # noqa: B027 - only a live database has keys to watch
         """What others may refer to is about to change."""
 
+    @property
+    def checks_keys_again(self) -> bool:
+        """Whether a foreign key that SQLite cannot check is found before the revision is committed."""
+        return False
+
     def table_renamed(self, old: str, new: str) -> None:  # noqa: B027
         """A table has another name now."""
 
@@ -316,6 +321,10 @@ class LiveDatabase(Database):
     def before_change_of_keys(self) -> None:
         if self.transactions is not None:
             self.transactions.keys.before_change(fold(self.schema))
+
+    @property
+    def checks_keys_again(self) -> bool:
+        return self.transactions is not None and self.transactions.checks_keys
 
     def table_renamed(self, old: str, new: str) -> None:
         if self.transactions is not None:

@@ -276,7 +276,7 @@ def _tell(violation: Violation) -> str:
     if violation.mismatch:
         return (
             f"foreign key mismatch of table {violation.table} (what it refers to in table "
-            f"{violation.parent} is no longer a primary key or unique)"
+            f"{violation.parent} is neither its primary key nor unique, by its own collation)"
         )
     row = f"row {violation.rowid}" if violation.rowid is not None else "a row"
     return f"{row} of table {violation.table} has no parent in {violation.parent}"

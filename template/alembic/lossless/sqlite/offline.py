@@ -163,7 +163,7 @@ class Script:
             if parent:
                 raise CommandError(
                     f"The migration would leave a foreign key of table {child} that refers to what "
-                    f"is no longer a primary key or unique in table {parent}; correct the revision"
+                    f"is neither a primary key nor unique in table {parent}; correct the revision"
                 )
         if self._has_foreign_keys():
             check = _violations(mismatches)
@@ -348,6 +348,10 @@ class ScriptDatabase(Database):
 
     def refuse_if_any(self, query: str, message: str) -> None:
         self._script.guard(query, message)
+
+    @property
+    def checks_keys_again(self) -> bool:
+        return True
 
     def table_renamed(self, old: str, new: str) -> None:
         self._script.table_renamed(old, new)

@@ -262,6 +262,11 @@ class MigrationTransactions:
         """What to say if a revision tried to end its transaction unseen by Alembic; else empty."""
         return self._guard.refused
 
+    @property
+    def checks_keys(self) -> bool:
+        """Whether foreign keys are checked before what is done now is committed."""
+        return self._begun and self._writing
+
     def before_change(self) -> None:
         """The machinery is about to change something for a revision.
 
@@ -336,7 +341,7 @@ class MigrationTransactions:
 
     def _on_commit(self, _: Connection) -> None:
         try:
-            if self._begun and self._writing:
+            if self.checks_keys:
                 self._refuse_if_gone()
                 self.keys.check()
                 self._note_heads()

@@ -99,6 +99,8 @@ class Transition:
             for check in self._checks_before():
                 check.run(self.database, self.old)
             converted = self._converted_texts()
+            if not all(self._can_be_used(key) for key in self._new_keys()):
+                self.database.before_change_of_keys()
             self._take_least_invasive_way()
             create_indexes()
             for check in self._checks_after():
@@ -142,6 +144,8 @@ class Transition:
         """Checks for the constraints that are new, or new to the values they are about."""
         checks = [condition_check(self.new, check) for check in self._new_checks()]
         for key in self._new_keys():
+            if self.database.checks_keys_again and not self._can_be_used(key):
+                continue  # what it refers to may become unique later in the revision
             check = self._parent_check(key)
             if not any(self._is_null_throughout(name) for name in key.columns):
                 checks.append(check)
@@ -198,21 +202,27 @@ class Transition:
                 found.append(key)
         return found
 
+    def _can_be_used(self, key: ForeignKey) -> bool:
+        """Whether SQLite could check a foreign key, or there is no table yet to refer to."""
+        if self.database.find("table", key.table) is None:
+            return True
+        parent = self.database.create_table(key.table)
+        targets = _targets(key, parent)
+        return len(targets) == len(key.columns) and self._is_unique(parent, targets)
+
     def _parent_check(self, key: ForeignKey) -> RowCheck:
         """The check for a new foreign key, once it is clear that SQLite could use the key."""
         if self.database.find("view", key.table) is not None:
             raise CommandError(f"A foreign key cannot refer to {key.table}: it is a view")
         if self.database.find("table", key.table) is None:
             return parent_check(self.database, self.new, key, ())
-        parent = self.database.create_table(key.table)
-        primary = parent.primary_key.columns if parent.primary_key else ()
-        targets = key.target_columns or primary
-        if len(targets) != len(key.columns) or not self._is_unique(parent, targets):
+        if not self._can_be_used(key):
             raise CommandError(
                 f"A foreign key cannot refer to {key.table} ({', '.join(key.target_columns)}): "
                 "these columns are neither its primary key nor unique together, by their own "
                 "collation"
             )
+        targets = _targets(key, self.database.create_table(key.table))
         return parent_check(self.database, self.new, key, targets)
 
     def _is_unique(self, parent: CreateTable, targets: Sequence[str]) -> bool:
@@ -441,6 +451,12 @@ def _keys(table: CreateTable) -> tuple[object, ...]:
             )
             found.append((type(constraint), parts, constraint.on_conflict))
     return tuple(found)
+
+
+def _targets(key: ForeignKey, parent: CreateTable) -> Sequence[str]:
+    """The columns of its parent that a foreign key refers to."""
+    primary = parent.primary_key.columns if parent.primary_key else ()
+    return key.target_columns or primary
 
 
 def _reference(key: ForeignKey) -> tuple[str | None, ...]:
