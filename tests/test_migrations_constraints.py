@@ -69,6 +69,24 @@ def test_a_foreign_key_may_refer_to_what_its_revision_makes_unique_after_it(path
     assert "row 2 of table t has no parent in p" in refused(other, child_first)
 
 
+@pytest.mark.parametrize("name", ["CONSTRAINT uq ", ""])
+@pytest.mark.parametrize(
+    "twice", ["UNIQUE (x)", "CHECK (x > 1)", "FOREIGN KEY (x) REFERENCES p (a) ON DELETE CASCADE"]
+)
+def test_a_constraint_that_stands_there_twice_is_dropped_altogether(
+    path: Path, twice: str, name: str
+) -> None:
+    rest = "CONSTRAINT other UNIQUE (x), CONSTRAINT up UNIQUE (x, y)"
+    fill(path, f"CREATE TABLE t (x, y, {name}{twice}, {rest}, {name}{twice})")
+    convention = {"uq": "uq", "fk": "uq", "ck": "uq"}
+    if not name and twice.startswith("CHECK"):
+        return  # nothing gives it a name
+    metadata = sa.MetaData(naming_convention=convention)
+    migrate(path, lambda op: op.drop_constraint("uq", "t"), target_metadata=metadata)
+    ((sql,),) = query(path, "SELECT sql FROM sqlite_master WHERE name = 't'")
+    assert " ".join(sql.split()).replace(" )", ")") == f"CREATE TABLE t (x, y, {rest})"
+
+
 def owner(*about: Any) -> sa.Column[int]:
     return sa.Column("owner", sa.Integer, *about)
 

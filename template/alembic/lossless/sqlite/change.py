@@ -381,6 +381,9 @@ class TableChange:
     def drop_constraint(self, constraint: Constraint) -> None:
         """Remove a constraint of the table as it is now wanted.
 
+        SQLite takes the same one twice, under the same name, as it comes from unique=True beside a
+        UniqueConstraint with a naming convention. Then all of them go.
+
         Raises:
             CommandError: the table cannot be without it.
         """
@@ -389,6 +392,10 @@ class TableChange:
                 f"Table {self.new.name} is WITHOUT ROWID: it cannot be without a primary key"
             )
         self.new = self.new.without_constraint(constraint)
+        for other in self.new.constraints:
+            if other.name == constraint.name and _asks_for_the_same(other, constraint):
+                self.drop_constraint(other)
+                return
 
     def reorder(self, names: Sequence[str]) -> None:
         """Put the columns in this order; all of them must be named."""
