@@ -192,6 +192,16 @@ def test_a_script_may_not_take_from_a_reference_what_it_refers_to(
         environment.script("head")
 
 
+def test_a_script_may_create_a_reference_that_cannot_be_checked(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.execute('CREATE TABLE p (a)')")
+    environment.revision(
+        "op.create_table('c', sa.Column('k', sa.Integer, sa.ForeignKey('p.a')))\nop.rename_table('c', 'd')"
+    )
+    ended = run(environment.database, environment.script("head"))
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_a_reference_that_cannot_be_checked_hides_no_other(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "migrations")
     environment.revision(FIRST)

@@ -22,6 +22,7 @@ from .tokens import HARMLESS, Token, first_word, fold, quote_name, start_of
 
 SHOWN = 5  # violations named in a message
 _CHANGING = ("INSERT", "UPDATE", "DELETE")  # by which Alembic writes the version
+_TABLES = "SELECT name FROM main.sqlite_master WHERE type = 'table'"
 _NAME = '((?:[^"]|"")*)'
 _MISMATCH = re.compile(f'foreign key mismatch - "{_NAME}" referencing "{_NAME}"')
 
@@ -52,6 +53,7 @@ class ForeignKeyWatch:
         self._mention = max(re.split("[\"'`]", version_table), key=len).lower()
         self._before: dict[str, Counter[Violation]] = {}  # of each schema that is watched
         self._attached: set[str] = set()
+        self._tables: set[str] = set()  # of the main schema, when the transaction began
         self._renamed: dict[str, str] = {}
         self._committing = False  # whether each statement is committed at once
         self._committed = False  # whether one that was may have broken something
@@ -68,6 +70,7 @@ class ForeignKeyWatch:
             for row in self._connection.execute("PRAGMA database_list")
             if row[1] not in ("main", "temp")
         }
+        self._tables = {fold(row[0]) for row in self._connection.execute(_TABLES)}
         self._renamed = {}
         self._committing = committing
         self._committed = self._doubtful = self._schema_changed = False
@@ -146,8 +149,13 @@ class ForeignKeyWatch:
         known = before | Counter({self._now_called(key): count for key, count in before.items()})
         found = (violations(self._connection, schema) - known).elements()
         if schema == "main":
-            return list(found)
+            return [violation for violation in found if not self._came_with_its_table(violation)]
         return [replace(violation, table=f"{schema}.{violation.table}") for violation in found]
+
+    def _came_with_its_table(self, violation: Violation) -> bool:
+        """Whether a key that cannot be checked is what the revision created a table with."""
+        known = self._tables | {now for old, now in self._renamed.items() if old in self._tables}
+        return violation.mismatch and violation.table not in known
 
     def _now_called(self, violation: Violation) -> Violation:
         return replace(

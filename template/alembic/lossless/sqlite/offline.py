@@ -23,7 +23,7 @@ from .database import Database, SchemaObject
 from .foreign_keys import mismatched_parent
 from .opening import named_path
 from .replica import copy_schema, run_on_copy
-from .tokens import quote_name, quote_string, same_name, split_script
+from .tokens import fold, quote_name, quote_string, same_name, split_script
 from .transactions import read_heads
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class Script:
         self._followed = False  # whether the copy has run what is written now
         self._violations_known = False
         self._mismatches: set[tuple[str, str]] = set()  # before the revision
+        self._tables: set[str] = set()  # likewise
 
     # -- transactions
 
@@ -160,7 +161,7 @@ class Script:
         """
         mismatches = self._find_mismatches()
         for child, parent in sorted(mismatches - self._mismatches):
-            if parent:
+            if parent and fold(child) in self._tables:
                 raise CommandError(
                     f"The migration would leave a foreign key of table {child} that refers to what "
                     f"is neither a primary key nor unique in table {parent}; correct the revision"
@@ -180,6 +181,7 @@ class Script:
     def _note_violations(self) -> None:
         """Keep what is wrong before the revision; that does not stop it."""
         self._mismatches = self._find_mismatches()
+        self._tables = {fold(name) for name in self._all_tables()}
         self._violations_known = self._has_foreign_keys()
         if self._violations_known:
             check = _violations(self._mismatches)
@@ -187,6 +189,8 @@ class Script:
 
     def table_renamed(self, old: str, new: str) -> None:
         """What was wrong before is wrong under the new name now."""
+        if fold(old) in self._tables:
+            self._tables.add(fold(new))
         self._mismatches = {
             (new if same_name(child, old) else child, new if same_name(parent, old) else parent)
             for child, parent in self._mismatches
@@ -202,16 +206,15 @@ class Script:
         return bool(self._tables_with_keys())
 
     def _tables_with_keys(self) -> list[str]:
+        return self._all_tables("AND sql LIKE '%REFERENCES%'")
+
+    def _all_tables(self, condition: str = "") -> list[str]:
         try:
             copy = self.copy()
         except CommandError:
             return []  # nothing is known of the schema, and nothing that needs it was asked
-        return [
-            row[0]
-            for row in copy.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%REFERENCES%'"
-            )
-        ]
+        tables = f"SELECT name FROM sqlite_master WHERE type = 'table' {condition}"
+        return [row[0] for row in copy.execute(tables)]
 
     def _find_mismatches(self) -> set[tuple[str, str]]:
         """Tables that SQLite cannot check, each with the parent that its first such key refers to.
