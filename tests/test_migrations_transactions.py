@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.operations import Operations
 from alembic.util import CommandError
 
 from lossless.sqlite import tokens
 from lossless.sqlite.foreign_keys import ForeignKeyWatch
-from migrating import Environment
+from migrating import Environment, migrate
 
 FAMILY = """
     CREATE TABLE p (id INTEGER PRIMARY KEY);
@@ -497,6 +499,38 @@ def test_rows_that_the_very_first_revision_writes_through_the_driver_are_noticed
     with pytest.raises(CommandError, match="row 2 of table c has no parent in p"):
         environment.upgrade()
     assert environment.query("SELECT p FROM c") == [(1,)]
+
+
+def test_a_second_connection_of_a_revision_that_writes_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 0})
+
+    def create_beside(op: Operations) -> None:
+        op.execute("CREATE TABLE t (a)")
+        sa.MetaData().create_all(op.get_bind().engine)  # which reads, and may
+        with op.get_bind().engine.begin() as other:
+            other.exec_driver_sql("CREATE TABLE u (a)")
+
+    with pytest.raises(CommandError, match="through a second connection"):
+        migrate(path, create_beside, engine=engine)
+    engine.dispose()
+
+
+def test_the_wait_of_another_thread_is_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 0})
+
+    def work() -> None:
+        with engine.begin() as other:
+            other.exec_driver_sql("CREATE TABLE u (a)")
+
+    def revision(op: Operations) -> None:
+        op.execute("CREATE TABLE t (a)")
+        with ThreadPoolExecutor() as pool, pytest.raises(sa.exc.OperationalError):
+            pool.submit(work).result()
+
+    migrate(path, revision, engine=engine)
+    engine.dispose()
 
 
 def test_a_key_that_sqlite_cannot_check_may_be_created(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from threading import get_ident
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
@@ -64,6 +65,10 @@ COMMITTED = (
     "The revision committed its own transaction. "
     "What it did up to there REMAINS in the database, whose version is still the one before: undo "
     f"it by hand, or restore a backup, before you run the revision again. {_INSTEAD}"
+)
+SECOND_CONNECTION = (
+    "The revision writes through a second connection, from op.get_bind().engine for example, and "
+    "waits for its own transaction. Use op.get_bind() itself, which is a connection"
 )
 
 
@@ -130,6 +135,7 @@ class MigrationTransactions:
         self._guard = Guard(self.driver, self._on_schema_change)
         self._told = False  # whether SQLAlchemy has told of the statement that runs now
         self.own_statements = False  # whether statements now come from the machinery itself
+        self._thread = get_ident()  # in which revisions run
         self._writing = False
         self._heads: set[str] | None = None
         self._relative = ""  # the run's destination, if it counts from the heads
@@ -372,6 +378,9 @@ class MigrationTransactions:
         but hold the write lock for as long as something refers to the statement.
         """
         if error.connection is not self.connection:
+            by_revision = self._begun and self._writing and get_ident() == self._thread
+            if by_revision and is_lock_error(error.original_exception):
+                raise CommandError(SECOND_CONNECTION) from error.original_exception
             return
         self._told = False
         if not isinstance(error.original_exception, Exception):
