@@ -419,6 +419,26 @@ def test_a_key_gets_the_name_that_a_later_revision_drops_it_by(tmp_path: Path, k
     assert query(path, "SELECT a FROM t") == [(7,)]
 
 
+@pytest.mark.parametrize("rest", ["", " WITHOUT ROWID"])
+@pytest.mark.parametrize("name", ["pk", "other"])
+def test_a_key_that_is_created_takes_the_place_of_the_one_that_is_there(
+    tmp_path: Path, name: str, rest: str
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, f"CREATE TABLE t (a, b, CONSTRAINT pk PRIMARY KEY (a, b)){rest}")
+    fill(path, "INSERT INTO t VALUES (1, 2), (1, 3)")
+
+    def replace(batch: Any) -> None:
+        batch.drop_column("a")
+        batch.add_column(sa.Column("c", sa.Integer, nullable=False, server_default="4"))
+        batch.create_primary_key(name, ["b", "c"])
+
+    migrate(path, in_batch(replace))
+    ((sql,),) = query(path, "SELECT sql FROM sqlite_master WHERE name = 't'")
+    assert f"CONSTRAINT {name} PRIMARY KEY (b, c)" in sql
+    assert query(path, "SELECT b, c FROM t ORDER BY b") == [(2, 4), (3, 4)]
+
+
 def test_the_counter_of_autoincrement_survives_a_rebuild(database: Path) -> None:
     migrate(database, in_batch(lambda b: b.alter_column("n", type_=sa.Integer())))
     fill(database, "INSERT INTO t (name, n) VALUES ('next', 50)")

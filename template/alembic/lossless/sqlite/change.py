@@ -344,6 +344,8 @@ class TableChange:
                 continue
             if _asks_for_the_same(present, added):
                 return True
+            if isinstance(present, PrimaryKey) and isinstance(added, PrimaryKey):
+                return False  # there is one only, and the new one takes its place
             raise CommandError(
                 f"Table {self.new.name} has a constraint {present.name} already: "
                 f"{self.new.text(present)}"
@@ -377,6 +379,12 @@ class TableChange:
         if present is not None:
             self.new = self.new.without_constraint(present)
         self.new = self.new.with_table_constraint(definition)
+
+    def make_way_for_primary_key(self, dropped: str) -> None:
+        """Give up the primary key if it has a column that is dropped: another one comes."""
+        present = self.new.primary_key
+        if present is not None and fold(dropped) in map(fold, present.columns):
+            self.new = self.new.without_constraint(present)
 
     def drop_constraint(self, constraint: Constraint) -> None:
         """Remove a constraint of the table as it is now wanted.

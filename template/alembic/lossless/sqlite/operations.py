@@ -123,6 +123,8 @@ class TableOperations:
                 continue
             if operation[0] == "drop_column":
                 self._make_way(waiting)
+                if any(_creates_primary_key(later) for later in waiting):
+                    self.change.make_way_for_primary_key(self._current(operation[1][1].name))
             self._run_one(operation)
         self._apply_reordering()
         self._apply()
@@ -398,6 +400,11 @@ class TableOperations:
             raise CommandError("partial_reordering needs recreate='always'")
         names = [column.name for column in self.change.new.columns]
         self.change.reorder(reordered(names, self.options.partial_reordering))
+
+
+def _creates_primary_key(operation: Operation) -> bool:
+    name, arguments, _ = operation
+    return name == "add_constraint" and isinstance(arguments[0], PrimaryKeyConstraint)
 
 
 def reordered(names: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[str]:
