@@ -42,6 +42,8 @@ INSERT INTO child VALUES (3), (7);
 ANALYZE;
 """
 
+KEY = "SELECT name FROM pragma_table_info('t') WHERE pk ORDER BY pk"
+
 Revision = Callable[[Operations], Any]
 
 
@@ -319,6 +321,53 @@ def test_the_text_that_an_index_has_of_a_column_is_not_replaced(tmp_path: Path) 
         batch.add_column(sa.Column("a", sa.Text))
 
     assert "read by its name by the virtual table f" in refused(path, in_batch(replace))
+
+
+@pytest.mark.parametrize(
+    "key", ["id INTEGER PRIMARY KEY, a", "id INT, a, CONSTRAINT k PRIMARY KEY (id)"]
+)
+@pytest.mark.parametrize(
+    ("after", "asked"),
+    [
+        (["id"], lambda b: b.add_column(sa.Column("id", sa.Integer, primary_key=True))),
+        ([], lambda b: b.add_column(sa.Column("id", sa.Integer))),
+        (["new"], lambda b: b.add_column(sa.Column("new", sa.Integer, primary_key=True))),
+        (["a"], lambda b: b.create_primary_key("new", ["a"])),
+    ],
+)
+def test_a_column_of_the_primary_key_can_be_replaced(
+    tmp_path: Path, key: str, after: list[str], asked: Callable[[Any], None]
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, f"CREATE TABLE t ({key}); INSERT INTO t VALUES (3, 'x'), (4, 'y')")
+
+    def replace(batch: Any) -> None:
+        batch.drop_column("id")
+        asked(batch)
+
+    migrate(path, in_batch(replace))
+    assert [row[0] for row in query(path, KEY)] == after
+    assert query(path, "SELECT a FROM t") == [("x",), ("y",)]
+
+
+def test_a_column_can_leave_a_primary_key_that_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (a INT, b INT, c INT, PRIMARY KEY (a, b)) WITHOUT ROWID")
+
+    def narrow(batch: Any) -> None:
+        batch.drop_column("b")
+        batch.create_primary_key("key", ["a"])
+
+    migrate(path, in_batch(narrow))
+    assert query(path, KEY) == [("a",)]
+
+    def move(batch: Any) -> None:
+        batch.drop_constraint("key", type_="primary")
+        batch.add_column(sa.Column("id", sa.Integer, primary_key=True))
+
+    fill(path, "DROP TABLE t; CREATE TABLE t (a INT, CONSTRAINT key PRIMARY KEY (a))")
+    migrate(path, in_batch(move))
+    assert query(path, KEY) == [("id",)]
 
 
 def test_rows_that_refer_to_a_replaced_column_are_noticed(tmp_path: Path) -> None:

@@ -128,9 +128,9 @@ class TableChange:
         elif after is not None:
             after = self.column(after).name
         self._keep_strings_of(name)
+        key = self.new.primary_key
         self.new = self.new.with_column(definition, after=after, first=first)
-        added = self.column(name)
-        if added.primary_key is not None and self.old.primary_key is not None:
+        if key is not None and self.column(name).primary_key is not None:
             raise CommandError(
                 f"Table {self.new.name} has a primary key already; drop it before {name} becomes it"
             )
@@ -173,24 +173,30 @@ class TableChange:
             refuse_if_used(self.database, self.old.name, column.name)
         self._remove(column)
 
-    def drop_replaced_column(self, name: str, new_indexes: Collection[str]) -> None:
+    def drop_replaced_column(
+        self, name: str, *, in_key: bool, new_indexes: Collection[str]
+    ) -> None:
         """Remove a column for another of its name, which is added before anything is applied.
 
-        What uses the column, in the table and elsewhere, stays for the other one.
+        What uses the column, in the table and elsewhere, stays for the other one; a primary key of
+        the column alone only if the other is to be in the key, as in Alembic's batch mode.
 
         Args:
             name: the column's name.
+            in_key: whether the column that is added says that it is in the primary key.
             new_indexes: names of indexes that are created afterwards, in the place of its own.
 
         Raises:
             CommandError: a full-text index has the column's content.
         """
-        column = self.column(name)
         created = set(map(fold, new_indexes))
         for index in self._indexes():
             if fold(index.name) in created and fold(name) in column_in_index(self.old, index):
                 self.dropped_indexes.add(fold(index.name))
-        self._remove(column)
+        key = self.new.primary_key
+        if key is not None and not in_key and list(map(fold, key.columns)) == [fold(name)]:
+            self.drop_constraint(key)
+        self._remove(self.column(name))
 
     def _remove(self, column: Column) -> None:
         if len(self.new.columns) == 1:
@@ -380,11 +386,11 @@ class TableChange:
             self.new = self.new.without_constraint(present)
         self.new = self.new.with_table_constraint(definition)
 
-    def make_way_for_primary_key(self, dropped: str) -> None:
-        """Give up the primary key if it has a column that is dropped: another one comes."""
-        present = self.new.primary_key
-        if present is not None and fold(dropped) in map(fold, present.columns):
-            self.new = self.new.without_constraint(present)
+    def give_up_key_with(self, name: str) -> None:
+        """Remove the primary key if it holds a column; another is added before anything is applied."""
+        key = self.new.primary_key
+        if key is not None and fold(name) in map(fold, key.columns):
+            self.new = self.new.without_constraint(key)
 
     def drop_constraint(self, constraint: Constraint) -> None:
         """Remove a constraint of the table as it is now wanted.

@@ -117,14 +117,12 @@ class TableOperations:
         waiting = list(operations)
         while waiting:
             operation = waiting.pop(0)
-            if operation[0] == "drop_column" and self._comes_again(operation, waiting):
-                indexes = {str(args[0].name) for name, args, _ in waiting if name == "create_index"}
-                self.change.drop_replaced_column(operation[1][1].name, indexes)
-                continue
             if operation[0] == "drop_column":
-                self._make_way(waiting)
-                if any(_creates_primary_key(later) for later in waiting):
-                    self.change.make_way_for_primary_key(self._current(operation[1][1].name))
+                successor = self._successor(operation, waiting)
+                if successor is not None:
+                    self._replace_column(successor, waiting)
+                    continue
+                self._make_way(operation, waiting)
             self._run_one(operation)
         self._apply_reordering()
         self._apply()
@@ -133,25 +131,36 @@ class TableOperations:
         name, arguments, options = operation
         getattr(self, name)(*arguments, **options)
 
-    def _comes_again(self, drop: Operation, waiting: Sequence[Operation]) -> bool:
-        """Whether a column of the same name is added later in the batch.
+    def _successor(self, drop: Operation, waiting: Sequence[Operation]) -> Column[Any] | None:
+        """The column of the same name that is added later in the batch.
 
         As in Alembic's batch mode, indexes and constraints that name it are the new column's then.
         """
         name = drop[1][1].name
         if self.change.new.find_column(name) is None:
-            return False
+            return None
         for operation, arguments, options in waiting:
             if operation == "add_column" and same_name(arguments[1].name, name):
-                return True
+                added: Column[Any] = arguments[1]
+                return added
             if operation == "rename_table" or options.get("name"):
-                return False  # what is asked so far is applied there, without the column
-        return False
+                return None  # what is asked so far is applied there, without the column
+        return None
 
-    def _make_way(self, waiting: list[Operation]) -> None:
-        """Drop first what a later operation of the batch drops, and a column may be used by."""
+    def _replace_column(self, added: Column[Any], waiting: Sequence[Operation]) -> None:
+        """Drop the column in whose place another is added."""
+        self.change.drop_replaced_column(
+            added.name,
+            in_key=added.primary_key,
+            new_indexes=[str(args[0].name) for name, args, _ in waiting if name == "create_index"],
+        )
+
+    def _make_way(self, drop: Operation, waiting: list[Operation]) -> None:
+        """Drop first what a later operation of the batch drops or replaces, and a column may be used by."""
         for operation in list(waiting):
             name, (dropped, *_) = operation[0], operation[1]
+            if name == "add_constraint" and isinstance(dropped, PrimaryKeyConstraint):
+                self.change.give_up_key_with(self._current(drop[1][1].name))
             if name == "drop_constraint":
                 there = self._find(dropped) is not None
             else:
@@ -188,11 +197,13 @@ class TableOperations:
     ) -> None:
         if if_not_exists and self.change.new.find_column(column.name) is not None:
             return
+        key = self.change.new.primary_key
+        in_key = key is not None and fold(column.name) in map(fold, key.columns)
         definition = column_definition(
             self.dialect,
             column,
             inline_references=inline_references,
-            inline_primary_key=inline_primary_key or column.primary_key,
+            inline_primary_key=(inline_primary_key or column.primary_key) and not in_key,
         )
         before = self._current(insert_before) if insert_before else None
         after = self._current(insert_after) if insert_after else None
@@ -400,11 +411,6 @@ class TableOperations:
             raise CommandError("partial_reordering needs recreate='always'")
         names = [column.name for column in self.change.new.columns]
         self.change.reorder(reordered(names, self.options.partial_reordering))
-
-
-def _creates_primary_key(operation: Operation) -> bool:
-    name, arguments, _ = operation
-    return name == "add_constraint" and isinstance(arguments[0], PrimaryKeyConstraint)
 
 
 def reordered(names: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[str]:
