@@ -370,6 +370,28 @@ def test_a_column_can_leave_a_primary_key_that_is_replaced(tmp_path: Path) -> No
     assert query(path, KEY) == [("id",)]
 
 
+@pytest.mark.parametrize("name", ["n", "m"])
+def test_a_batch_may_call_a_column_that_it_renamed_by_either_name(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, n INT); INSERT INTO t VALUES (1, 1)")
+
+    def rename(batch: Any) -> None:
+        batch.alter_column("n", new_column_name="m")
+        batch.create_unique_constraint("uq", [name, "id"])
+        batch.create_foreign_key("fk", "t", [name], ["id"])
+        batch.create_index("ix", [name])
+
+    migrate(path, in_batch(rename))
+    found = shape(path)["table t"]
+    assert [key[0] for key in query(path, "SELECT \"from\" FROM pragma_foreign_key_list('t')")] == [
+        "m"
+    ]
+    assert query(path, "SELECT name FROM pragma_index_info('ix')") == [("m",)]
+    assert found["automatic indexes"]
+
+
 def test_rows_that_refer_to_a_replaced_column_are_noticed(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.util import CommandError
 from sqlalchemy import (
+    CheckConstraint,
     Column,
     Computed,
     Constraint,
@@ -266,6 +267,15 @@ class TableOperations:
             return name
         return self.renamed.get(fold(name), name)
 
+    def _call_by_names_now(self, columns: Iterable[Any]) -> None:
+        """Let a new constraint or index mean a column that the batch has renamed before.
+
+        In Alembic's batch mode they call it by its earlier name.
+        """
+        for column in columns:
+            if isinstance(column, Column):
+                column.name = self._current(column.name)
+
     def _reload(self, table: str) -> None:
         self.change = TableChange(
             self.database, table, never_rebuild=self.options.recreate == "never"
@@ -277,6 +287,8 @@ class TableOperations:
         rule = getattr(constraint, "_create_rule", None)
         if rule is not None and not rule(self.impl):
             return  # an Enum or Boolean that makes no constraint here
+        if not isinstance(constraint, CheckConstraint):
+            self._call_by_names_now(getattr(constraint, "columns", ()))
         definition = constraint_definition(self.dialect, constraint)
         if not definition:
             raise CommandError(self._nothing_to_add(constraint))
@@ -334,6 +346,7 @@ class TableOperations:
     # -- indexes, the table's name
 
     def create_index(self, index: Index, **options: Any) -> None:
+        self._call_by_names_now(index.expressions)
         self._new_indexes.append((index, options))
 
     def drop_index(self, index: Index, **options: Any) -> None:
