@@ -738,6 +738,60 @@ def test_arguments_of_batch_alter_table_mean_what_alembic_documents(tmp_path: Pa
     assert "recreate='never' forbids" in message
 
 
+def test_columns_and_indexes_in_the_arguments_of_a_batch_come_in(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (a INT NOT NULL DEFAULT 3, b, c);"
+        "INSERT INTO p VALUES (3); INSERT INTO t VALUES (3, 1, 'x')",
+    )
+
+    def empty(**arguments: Any) -> list[Any]:
+        migrate(path, in_batch(lambda b: None, recreate="always", **arguments))
+        return [row[0] for row in query(path, "SELECT sql FROM sqlite_master WHERE tbl_name = 't'")]
+
+    # What an argument does not say stays: NOT NULL and the default of `a`.
+    table = "CREATE TABLE t (a INTEGER NOT NULL DEFAULT 3, b, c)"
+    assert empty(reflect_args=[sa.Column("a", sa.Integer)]) == [table]
+
+    said = [
+        sa.Column("a", sa.Integer, sa.ForeignKey("p.id"), nullable=True, server_default="4"),
+        sa.Column("b", sa.Boolean(create_constraint=True, name="ck_b")),
+        sa.Index("ix_c", "c"),
+    ]
+    there = empty(reflect_args=said)
+    assert there == [
+        "CREATE TABLE t (a INTEGER DEFAULT '4', b BOOLEAN, c, FOREIGN KEY(a) REFERENCES p (id), "
+        "CONSTRAINT ck_b CHECK (b IN (0, 1)))",
+        "CREATE INDEX ix_c ON t (c)",
+    ]
+    assert empty(reflect_args=said) == there  # nothing comes twice
+
+    more = [sa.Column("d", sa.Integer, server_default="7"), sa.Index("ix_e", sa.text("lower(c)"))]
+    assert empty(table_args=more)[2:] == ["CREATE INDEX ix_e ON t (lower(c))"]
+    assert query(path, "SELECT * FROM t") == [(3, 1, "x", 7)]
+
+
+def test_listeners_for_reflection_come_in(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (kind VARCHAR(9) NOT NULL, n INT DEFAULT 1, other NUMERIC(3))")
+
+    def listen(_: Any, __: Any, column: Any) -> None:
+        if column["name"] == "kind":
+            column.update(type=sa.Enum("a", "b", name="ck", create_constraint=True), nullable=True)
+        if column["name"] == "n":
+            column["default"] = None
+
+    arguments = {"listeners": [("column_reflect", listen)]}
+    migrate(path, in_batch(lambda b: None, recreate="always", reflect_kwargs=arguments))
+    assert query(path, "SELECT sql FROM sqlite_master") == [
+        (
+            "CREATE TABLE t (kind VARCHAR(1), n INT, other NUMERIC(3), "
+            "CONSTRAINT ck CHECK (kind IN ('a', 'b')))",
+        )
+    ]
+
+
 def test_a_batch_without_operations_needs_no_table(tmp_path: Path) -> None:
     migrate(tmp_path / "test.db", in_batch(lambda b: None))
     assert "There is no table t" in refused(

@@ -21,7 +21,9 @@ from sqlalchemy import (
     Column,
     Constraint,
     Dialect,
+    ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     MetaData,
     PrimaryKeyConstraint,
@@ -88,19 +90,30 @@ def attached_constraint(constraint: Constraint, table: str, columns: Sequence[st
     """A constraint that belongs to a table: itself if it does, else to one made for it."""
     if getattr(constraint, "parent", None) is not None:
         return constraint
-    metadata = MetaData()
-    if isinstance(constraint, ForeignKeyConstraint):
-        for element in constraint.elements:
-            target, _, column = element.target_fullname.rpartition(".")
-            Table(target, metadata, Column(column, Integer()), extend_existing=True)
-    Table(
-        table,
-        metadata,
-        *(Column(name, Integer()) for name in columns),
-        constraint,
-        extend_existing=True,
-    )
+    keys = constraint.elements if isinstance(constraint, ForeignKeyConstraint) else ()
+    _table_of(table, keys, (*(Column(name, Integer()) for name in columns), constraint))
     return constraint
+
+
+def attached_column(column: Column[Any], table: str) -> tuple[Column[Any], list[Constraint]]:
+    """A copy of a column that belongs to a table, and the constraints that come with it."""
+    copy = column._copy()
+    constraints = _table_of(table, column.foreign_keys, (copy,)).constraints
+    return copy, [c for c in constraints if not isinstance(c, PrimaryKeyConstraint)]
+
+
+def attach_index(index: Index, table: str, columns: Sequence[str]) -> None:
+    """Let an index belong to a table."""
+    _table_of(table, (), (*(Column(name, Integer()) for name in columns), index))
+
+
+def _table_of(table: str, keys: Iterable[ForeignKey], items: Iterable[Any]) -> Table:
+    """A table made of these, beside those that its foreign keys refer to."""
+    metadata = MetaData()
+    for key in keys:
+        target, _, column = key.target_fullname.rpartition(".")
+        Table(target, metadata, Column(column, Integer()), extend_existing=True)
+    return Table(table, metadata, *items, extend_existing=True)
 
 
 def declared_type(dialect: Dialect, type_: TypeEngine[Any]) -> tuple[str, str | None]:

@@ -389,10 +389,16 @@ class LosslessBatch(BatchOperationsImpl):
             table_args=self.table_args or (),
             table_kwargs=self.table_kwargs,
             reflect_args=self.reflect_args or (),
+            reflect_kwargs={**self.reflect_kwargs, "listeners": self._listeners()},
             naming_convention=self.naming_convention,
         )
         implementation: Any = self.impl
         implementation.run_operations(self.table_name, self.batch, self.schema, options)
+
+    def _listeners(self) -> list[Any]:
+        """Those that the revision gave; Alembic adds one of its implementation."""
+        listeners = self.reflect_kwargs.get("listeners", ())
+        return [each for each in listeners if each[1] != self.impl.autogen_column_reflect]
 
 
 @contextmanager

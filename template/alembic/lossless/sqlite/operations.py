@@ -17,10 +17,12 @@ from sqlalchemy import (
     Column,
     Computed,
     Constraint,
+    DefaultClause,
     Dialect,
     ForeignKeyConstraint,
     Identity,
     Index,
+    MetaData,
     PrimaryKeyConstraint,
     Table,
     TextClause,
@@ -33,6 +35,8 @@ from .alter import rename_column, rename_table
 from .change import TableChange
 from .constructs import (
     DROPPABLE,
+    attach_index,
+    attached_column,
     attached_constraint,
     column_definition,
     constraint_definition,
@@ -67,6 +71,7 @@ class BatchOptions:
     table_args: Sequence[Any] = ()
     table_kwargs: Mapping[str, Any] = field(default_factory=dict)
     reflect_args: Sequence[Any] = ()
+    reflect_kwargs: Mapping[str, Any] = field(default_factory=dict)
     naming_convention: Mapping[str, Any] | None = None
 
 
@@ -375,24 +380,97 @@ class TableOperations:
         The table itself is the authority: nothing of it is given up because an argument does not
         repeat it. A constraint comes in if the table has none of the same content.
         """
-        given = [*self.options.reflect_args, *self.options.table_args]
-        if self.options.copy_from is not None:
-            given += self.options.copy_from.constraints
-        elif any(isinstance(item, Column) for item in given):
-            self._override_columns([item for item in given if isinstance(item, Column)])
+        options = self.options
+        given = [*options.reflect_args, *options.table_args]
+        if options.copy_from is not None:
+            given += options.copy_from.constraints
+        else:
+            self._apply_listeners()
+            self._override_columns(
+                item for item in options.reflect_args if isinstance(item, Column)
+            )
+        self._add_given_columns(item for item in options.table_args if isinstance(item, Column))
         for item in given:
             if isinstance(item, Constraint):
                 self._add_given_constraint(item)
+            elif isinstance(item, Index):
+                self._add_given_index(item)
         self._apply_table_options()
 
     def _override_columns(self, columns: Iterable[Column[Any]]) -> None:
+        """Bring in what columns say: not that they are nullable, for example, if they don't say it."""
         for column in columns:
-            known = self.change.new.find_column(column.name)
-            if known is None:
+            if self.change.new.find_column(column.name) is None:
                 continue
-            declared, collation = declared_type(self.dialect, column.type)
-            if declared and fold(declared) != fold(known.declared_type):
-                self.change.set_type(column.name, declared, collation)
+            self._override_type(column.name, column.type)
+            nullable = getattr(column, "_user_defined_nullable", None)
+            if isinstance(nullable, bool):
+                self.change.set_not_null(column.name, not nullable)
+            if isinstance(column.server_default, DefaultClause):
+                self._set_default(column.name, column.type, column.server_default.arg)
+            for constraint in attached_column(column, self.change.new.name)[1]:
+                self._add_given_constraint(constraint)
+
+    def _override_type(self, name: str, type_: TypeEngine[Any]) -> None:
+        declared, collation = declared_type(self.dialect, type_)
+        if declared and fold(declared) != fold(self.change.column(name).declared_type):
+            self.change.set_type(name, declared, collation)
+
+    def _apply_listeners(self) -> None:
+        """Bring in what listeners for `column_reflect` make of the table that SQLAlchemy reflects."""
+        listeners = self.options.reflect_kwargs.get("listeners")
+        if not listeners:
+            return
+        if not self.database.live:
+            raise CommandError(
+                "--sql reflects no table, so listeners in reflect_kwargs have nothing to listen to"
+            )
+        name, schema = self.change.new.name, self.database.schema
+        plain, heard = (
+            Table(
+                name,
+                MetaData(),
+                schema=None if schema == "main" else schema,
+                autoload_with=self.impl.bind,
+                resolve_fks=False,
+                **options,
+            )
+            for options in ({}, {"listeners": listeners})
+        )
+        before = {column.name: column for column in plain.columns}
+        for column in heard.columns:
+            was = before.get(column.name)
+            if was is None:
+                continue
+            if declared_type(self.dialect, column.type) != declared_type(self.dialect, was.type):
+                self._override_type(column.name, column.type)
+            if column.nullable != was.nullable:
+                self.change.set_not_null(column.name, not column.nullable)
+            default, before_default = (
+                each.server_default.arg if isinstance(each.server_default, DefaultClause) else None
+                for each in (column, was)
+            )
+            if str(default) != str(before_default):
+                self._set_default(column.name, column.type, default)
+        for constraint in heard.constraints:
+            if getattr(constraint, "_type_bound", False):
+                self._add_given_constraint(constraint)
+
+    def _add_given_columns(self, columns: Iterable[Column[Any]]) -> None:
+        for column in columns:
+            if self.change.new.find_column(column.name) is not None:
+                self._override_columns([column])
+                continue
+            added, constraints = attached_column(column, self.change.new.name)
+            self.add_column(self.change.new.name, added)
+            for constraint in constraints:
+                self._add_given_constraint(constraint)
+
+    def _add_given_index(self, index: Index) -> None:
+        if index.table is None:
+            attach_index(index, self.change.new.name, [c.name for c in self.change.new.columns])
+        if self.database.find("index", str(index.name)) is None:
+            self._new_indexes.append((index, {}))
 
     def _add_given_constraint(self, constraint: Constraint) -> None:
         table = self.change.new
@@ -407,7 +485,7 @@ class TableOperations:
             self.add_constraint(attached)
 
     def _apply_table_options(self) -> None:
-        wanted = self.options.table_kwargs
+        wanted = {**self.options.reflect_kwargs, **self.options.table_kwargs}
         if wanted.get("sqlite_autoincrement"):
             self.change.set_autoincrement()
         elif wanted.get("sqlite_autoincrement") is False:
