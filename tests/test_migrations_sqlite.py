@@ -707,6 +707,27 @@ def test_constraints_are_found_by_the_batch_s_naming_convention(tmp_path: Path) 
     assert shape(path)["table t"]["keys"] == []
 
 
+def test_a_check_without_the_name_that_a_convention_builds_on_stays_without(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (a BOOLEAN)")
+    convention = {"ck": "%(table_name)s_%(constraint_name)s"}
+    metadata = sa.MetaData(naming_convention=convention)
+    known = sa.Table("t", metadata, sa.Column("a", sa.Boolean(create_constraint=True)))
+
+    def add(batch: Any) -> None:
+        batch.add_column(sa.Column("b", sa.Boolean(create_constraint=True)))
+
+    migrate(path, in_batch(add, copy_from=known), target_metadata=metadata)
+    assert query(path, "SELECT sql FROM sqlite_master") == [
+        ("CREATE TABLE t (a BOOLEAN, b BOOLEAN, CHECK (a IN (0, 1)), CHECK (b IN (0, 1)))",)
+    ]
+
+
+def test_a_constraint_that_sqlite_has_not_is_refused(database: Path) -> None:
+    message = refused(database, lambda op: op.create_exclude_constraint("x", "t", ("n", "=")))
+    assert "SQLite has nothing for this constraint of table t" in message
+
+
 def test_arguments_of_batch_alter_table_mean_what_alembic_documents(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b INT CHECK (b > 0))")

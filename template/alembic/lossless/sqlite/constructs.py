@@ -12,6 +12,7 @@ migrations). Knows nothing of connections.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from alembic.ddl import base
@@ -31,6 +32,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.exc import InvalidRequestError, UnsupportedCompilationError
 from sqlalchemy.schema import Computed
 from sqlalchemy.types import NullType, TypeEngine
 
@@ -65,7 +67,18 @@ def constraint_definition(dialect: Dialect, constraint: Constraint) -> str:
     """A constraint as it stands at the end of CREATE TABLE; empty if SQLite has nothing for it."""
     make_compiler: Any = dialect.ddl_compiler  # SQLAlchemy 2.0 and 2.1 type it differently
     compiler = make_compiler(dialect, None)
-    return str(compiler.process(constraint) or "").strip()
+    try:
+        return str(compiler.process(constraint) or "").strip()
+    except UnsupportedCompilationError:
+        return ""
+    except InvalidRequestError:
+        if isinstance(constraint.name, str) or constraint.name is None:
+            raise
+        # The naming convention builds on a name, and an Enum or Boolean has none. Alembic's batch
+        # mode leaves such a CHECK without a name, too.
+        unnamed = copy(constraint)
+        unnamed.name = None
+        return constraint_definition(dialect, unnamed)
 
 
 def with_column_called(definition: str, old: str, new: str) -> str:
@@ -97,9 +110,9 @@ def attached_constraint(constraint: Constraint, table: str, columns: Sequence[st
 
 def attached_column(column: Column[Any], table: str) -> tuple[Column[Any], list[Constraint]]:
     """A copy of a column that belongs to a table, and the constraints that come with it."""
-    copy = column._copy()
-    constraints = _table_of(table, column.foreign_keys, (copy,)).constraints
-    return copy, [c for c in constraints if not isinstance(c, PrimaryKeyConstraint)]
+    same = column._copy()
+    constraints = _table_of(table, column.foreign_keys, (same,)).constraints
+    return same, [c for c in constraints if not isinstance(c, PrimaryKeyConstraint)]
 
 
 def attach_index(index: Index, table: str, columns: Sequence[str]) -> None:
