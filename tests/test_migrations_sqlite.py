@@ -759,6 +759,26 @@ def test_arguments_of_batch_alter_table_mean_what_alembic_documents(tmp_path: Pa
     assert "recreate='never' forbids" in message
 
 
+def test_a_check_is_found_by_a_naming_convention_if_it_is_the_only_one(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (a INT CHECK (a > 0), CONSTRAINT named CHECK (a < 9))")
+    drop = in_batch(
+        lambda b: b.drop_constraint("ck_t"), naming_convention={"ck": "ck_%(table_name)s"}
+    )
+    migrate(path, drop)
+    assert shape(path)["table t"]["checks"] == ["a < 9"]
+    fill(path, "DROP TABLE t; CREATE TABLE t (a INT CHECK (a > 0), CHECK (a < 9))")
+    assert "no constraint ck_t" in refused(path, drop)
+
+    # The CHECK of a type, of which more than the name is known, is another one.
+    fill(path, "DROP TABLE t; CREATE TABLE t (a BOOLEAN, CHECK (a < 9))")
+    metadata = sa.MetaData(naming_convention={"ck": "ck_%(table_name)s"})
+    boolean = sa.Boolean(create_constraint=True, name="ck_t")
+    alter = in_batch(lambda b: b.alter_column("a", existing_type=boolean, type_=sa.Integer()))
+    migrate(path, alter, target_metadata=metadata)
+    assert shape(path)["table t"]["checks"] == ["a < 9"]
+
+
 def test_columns_and_indexes_in_the_arguments_of_a_batch_come_in(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(

@@ -31,6 +31,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.exc import InvalidRequestError, UnsupportedCompilationError
 from sqlalchemy.schema import Computed
@@ -197,12 +198,18 @@ def find_constraint(
         for constraint in candidates:
             if constraint.name is not None and same_name(constraint.name, name):
                 return constraint
-        unnamed = [constraint for constraint in candidates if constraint.name is None]
+        unnamed = [c for c in candidates if c.name is None and not _says_what_it_checks(wanted)]
         for convention in (*conventions, DEFAULT_CONVENTION):
-            for constraint in unnamed:
-                if name == _name(table, constraint, convention):
-                    return constraint
+            called = [c for c in unnamed if name == _name(table, c, convention)]
+            # Conventions don't tell CHECKs of one table apart; which of them is meant is unknown.
+            if len(called) == 1 or (called and not isinstance(called[0], statement.Check)):
+                return called[0]
     return find_content(dialect, table, wanted, named=False)
+
+
+def _says_what_it_checks(wanted: Constraint) -> bool:
+    """Whether this is a CHECK of which more than the name is known, as that of an Enum or Boolean."""
+    return isinstance(wanted, CheckConstraint) and str(getattr(wanted.sqltext, "text", "?")) != ""
 
 
 def find_content(
@@ -236,6 +243,8 @@ def _as_sqlalchemy(constraint: statement.Constraint) -> Constraint | None:
         return ForeignKeyConstraint(
             constraint.columns, [f"{constraint.table}.{target}" for target in targets]
         )
+    if isinstance(constraint, statement.Check):
+        return CheckConstraint(text(constraint.expression))
     return None
 
 
