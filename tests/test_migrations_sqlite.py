@@ -779,6 +779,39 @@ def test_a_check_is_found_by_a_naming_convention_if_it_is_the_only_one(tmp_path:
     assert shape(path)["table t"]["checks"] == ["a < 9"]
 
 
+def test_a_batch_gives_names_by_its_naming_convention_where_alembic_makes_the_table_anew(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a INT UNIQUE, b INT, "
+        "CHECK (a > 0), CHECK (b > 0), CONSTRAINT mine UNIQUE (b), FOREIGN KEY (b) REFERENCES t)",
+    )
+    convention = {
+        "pk": "%(table_name)s_key",
+        "uq": "%(table_name)s_%(column_0_name)s",
+        "fk": "%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "ck": "%(table_name)s_check",
+    }
+    table = "SELECT sql FROM sqlite_master WHERE name = 't'"
+    before = query(path, table)
+    migrate(path, in_batch(lambda b: b.create_index("ix", ["a"]), naming_convention=convention))
+    assert query(path, table) == before
+    migrate(
+        path,
+        in_batch(lambda b: b.drop_column("none", if_exists=True), naming_convention=convention),
+    )
+    assert query(path, table) == [
+        (
+            "CREATE TABLE t (id INTEGER CONSTRAINT t_key PRIMARY KEY AUTOINCREMENT, "
+            "a INT CONSTRAINT t_a UNIQUE, b INT, CHECK (a > 0), CHECK (b > 0), "
+            "CONSTRAINT mine UNIQUE (b), CONSTRAINT t_b_t FOREIGN KEY (b) REFERENCES t)",
+        )
+    ]
+    migrate(path, in_batch(lambda b: b.drop_constraint("t_a")))
+
+
 def test_columns_and_indexes_in_the_arguments_of_a_batch_come_in(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(

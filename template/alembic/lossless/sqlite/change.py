@@ -7,7 +7,7 @@ nothing of SQLAlchemy or Alembic operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from alembic.util import CommandError, messaging
@@ -385,6 +385,13 @@ class TableChange:
         if present is not None:
             self.new = self.new.without_constraint(present)
         self.new = self.new.with_table_constraint(definition)
+
+    def name_constraints(self, names: Iterable[tuple[Constraint, str]]) -> None:
+        """Give constraints of the table as it is now wanted a name, from last to first."""
+        table = self.new
+        for constraint, name in names:
+            table = table.with_constraint_name(constraint, name)
+        self.new = table
 
     def give_up_key_with(self, name: str) -> None:
         """Remove the primary key if it holds a column; another is added before anything is applied."""

@@ -212,6 +212,26 @@ def _says_what_it_checks(wanted: Constraint) -> bool:
     return isinstance(wanted, CheckConstraint) and str(getattr(wanted.sqltext, "text", "?")) != ""
 
 
+def names_by_convention(
+    table: statement.CreateTable, convention: Mapping[str, Any]
+) -> list[tuple[statement.Constraint, str]]:
+    """The constraints that have no name and get one by a naming convention, from last to first.
+
+    A name for more than one constraint is for none of them.
+    """
+    found = [
+        (constraint, name)
+        for constraint in table.constraints
+        if isinstance(constraint, DROPPABLE)
+        and constraint.name is None
+        and (name := _name(table, constraint, convention)) is not None
+    ]
+    taken = [fold(c.name) for c in table.constraints if c.name is not None]
+    taken += [fold(name) for _, name in found]
+    alone = [(constraint, name) for constraint, name in found if taken.count(fold(name)) == 1]
+    return sorted(alone, key=lambda each: each[0].start, reverse=True)
+
+
 def find_content(
     dialect: Dialect, table: statement.CreateTable, wanted: Constraint, *, named: bool
 ) -> statement.Constraint | None:

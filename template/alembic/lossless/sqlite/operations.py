@@ -45,6 +45,7 @@ from .constructs import (
     find_constraint,
     find_content,
     generated_clause,
+    names_by_convention,
     with_column_called,
 )
 from .database import Database
@@ -52,6 +53,9 @@ from .tokens import fold, same_name
 
 if TYPE_CHECKING:
     from .impl import LosslessSQLiteImpl
+
+# For these alone, Alembic's batch mode makes no table anew ("recreate" of batch_alter_table).
+_IN_PLACE = ("add_column", "create_index", "drop_index")
 
 # An operation as Alembic keeps it in a batch: the method's name, its arguments.
 Operation = tuple[str, tuple[Any, ...], dict[str, Any]]
@@ -119,8 +123,9 @@ class TableOperations:
         Raises:
             CommandError: one of them is not possible; the message says why.
         """
-        self._apply_overrides()
         waiting = list(operations)
+        self._apply_overrides()
+        self._name_constraints(waiting)
         while waiting:
             operation = waiting.pop(0)
             if operation[0] == "drop_column":
@@ -494,6 +499,18 @@ class TableOperations:
             self.change.set_option("STRICT")
         if wanted.get("sqlite_with_rowid") is False:
             self.change.set_option("WITHOUT ROWID")
+
+    def _name_constraints(self, operations: Iterable[Operation]) -> None:
+        """Give constraints without a name the one that the batch's naming convention has for them.
+
+        Alembic does where it makes the table anew, and later revisions may rely on the names.
+        """
+        convention, recreate = self.options.naming_convention, self.options.recreate
+        anew = recreate == "always" or (
+            recreate == "auto" and any(name not in _IN_PLACE for name, *_ in operations)
+        )
+        if convention and anew:
+            self.change.name_constraints(names_by_convention(self.change.new, convention))
 
     def _apply_reordering(self) -> None:
         if not self.options.partial_reordering:
