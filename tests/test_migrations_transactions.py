@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 
 from lossless.sqlite import tokens
@@ -619,3 +620,23 @@ def test_an_attached_database_that_a_revision_changes_is_checked_too(
         ):
             environment.upgrade(connection=engine)
     assert environment.heads() == ["r001"]
+
+
+def test_a_batch_without_a_transaction_has_its_own(tmp_path: Path) -> None:
+    environment = environment_with(tmp_path, FAMILY, "pass")
+    with engine_for(environment) as engine, engine.connect() as connection:
+        with Operations(MigrationContext.configure(connection)).batch_alter_table("c") as batch:
+            batch.alter_column("p", nullable=False)
+        with connection.begin():  # which SQLAlchemy refuses inside of another transaction
+            connection.execute(sa.text("INSERT INTO c VALUES (1)"))
+    assert environment.query("SELECT * FROM c") == [(1,), (1,)]
+    assert "NOT NULL" in environment.query("SELECT sql FROM sqlite_master WHERE name = 'c'")[0][0]
+
+
+def test_transactional_ddl_is_believed_of_a_connection_that_is_not_governed(tmp_path: Path) -> None:
+    with engine_for(environment_with(tmp_path, FAMILY, "pass")) as engine:
+        for said, expected in ((None, False), (False, False), (True, True)):
+            with engine.connect() as connection:
+                options = {} if said is None else {"transactional_ddl": said}
+                context = MigrationContext.configure(connection, opts=options)
+                assert context.impl.transactional_ddl is expected

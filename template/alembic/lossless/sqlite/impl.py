@@ -22,7 +22,7 @@ from alembic import context
 from alembic.operations import BatchOperations, MigrateOperation, Operations
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError, messaging
-from sqlalchemy import Column, Constraint, Executable, Index, MetaData, Table
+from sqlalchemy import Column, Connection, Constraint, Executable, Index, MetaData, Table
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 
@@ -55,8 +55,10 @@ class LosslessSQLiteImpl(ComparingImpl):
         self._just_renamed: dict[tuple[str | None, str], dict[str, str]] = {}
         if not self.as_sql and self.connection is not None:
             # On a connection that transactions.py does not govern, the driver begins no transaction
-            # before DDL, and to rely on one would lose the row of the version table.
-            self.transactional_ddl = transactions_of(self.connection) is not None
+            # before DDL, and to rely on one would lose the row of the version table. Whoever has
+            # seen to that says so by Alembic's option.
+            governed = transactions_of(self.connection) is not None
+            self.transactional_ddl = governed or bool(self.context_opts.get("transactional_ddl"))
 
     # -- the run
 
@@ -393,7 +395,15 @@ class LosslessBatch(BatchOperationsImpl):
             naming_convention=self.naming_convention,
         )
         implementation: Any = self.impl
-        implementation.run_operations(self.table_name, self.batch, self.schema, options)
+        with self._transaction():
+            implementation.run_operations(self.table_name, self.batch, self.schema, options)
+
+    def _transaction(self) -> AbstractContextManager[Any]:
+        """As in Alembic's own: where nobody has begun a transaction, a block has one for itself."""
+        connection = self.impl.connection
+        if isinstance(connection, Connection) and not connection.in_transaction():
+            return connection.begin()
+        return nullcontext()  # someone has, or this is a script
 
     def _listeners(self) -> list[Any]:
         """Those that the revision gave; Alembic adds one of its implementation."""
