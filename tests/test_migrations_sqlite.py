@@ -699,6 +699,25 @@ def test_an_enum_s_check_follows_its_values(tmp_path: Path) -> None:
     assert shape(path)["table t"]["checks"] == ["k in ( 'a' , 'c' )"]
 
 
+def test_a_type_s_check_replaces_the_one_that_a_generated_revision_does_not_know_of(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path,
+        "CREATE TABLE t (k VARCHAR(1), n INT, CONSTRAINT ck CHECK (k IN ('a', 'b')),"
+        "CONSTRAINT other CHECK (n > 0))",
+    )
+
+    def alter(name: str) -> Revision:
+        new = sa.Enum("a", "long", name=name, create_constraint=True)
+        return in_batch(lambda b: b.alter_column("k", existing_type=sa.String(1), type_=new))
+
+    migrate(path, alter("ck"))
+    assert shape(path)["table t"]["checks"] == ["k in ( 'a' , 'long' )", "n > 0"]
+    assert "a constraint other already" in refused(path, alter("other"))
+
+
 def test_constraints_are_found_by_the_batch_s_naming_convention(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(path, "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (up REFERENCES p (id))")

@@ -311,11 +311,16 @@ class TableChange:
 
     # -- constraints
 
-    def add_constraint(self, definition: str, *, quotes_names: bool = False) -> None:
+    def add_constraint(
+        self, definition: str, *, quotes_names: bool = False, of_type: bool = False
+    ) -> None:
         """Add a constraint of the table, as SQL.
 
         Args:
             definition: the constraint.
+            of_type: whether it is the CHECK of a column's type. Then it takes the place of one that
+                has its name and is about the same column: the type has changed, and of the earlier
+                one reflection, and so a generated revision, knows no more than VARCHAR.
             quotes_names: whether what stands in double quotes is a name for sure. SQLite takes one
                 that no column has for a string, which somebody may have meant who wrote it by hand
                 ("Double-quoted String Literals Are Accepted", quirks.html).
@@ -334,6 +339,9 @@ class TableChange:
         if len(new.table_constraints) != before + 1:
             raise CommandError(f"This is not one constraint: {definition}")
         added = new.table_constraints[-1]
+        if of_type:
+            self._remove_check_of_type(new, added)
+            new = self.new.with_table_constraint(definition)
         if self._is_there(added):
             return
         self._refuse_unknown_columns(added)
@@ -343,6 +351,18 @@ class TableChange:
         if isinstance(added, Check) and quotes_names:
             self._refuse_unknown_names(new, added.expression)
         self.new = new
+
+    def _remove_check_of_type(self, table: CreateTable, added: Constraint) -> None:
+        for present in self.new.checks:
+            if (
+                added.name
+                and present.name
+                and same_name(added.name, present.name)
+                and columns_of(self.new, present) == columns_of(table, added)
+                and not _asks_for_the_same(present, added)
+            ):
+                self.new = self.new.without_constraint(present)
+                return
 
     def _is_there(self, added: Constraint) -> bool:
         for present in self.new.constraints:

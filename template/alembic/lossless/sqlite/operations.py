@@ -302,11 +302,12 @@ class TableOperations:
         definition = constraint_definition(self.dialect, constraint)
         if not definition:
             raise CommandError(self._nothing_to_add(constraint))
-        if getattr(constraint, "_type_bound", False):
+        of_type = bool(getattr(constraint, "_type_bound", False))
+        if of_type:
             for old in list(self.renamed):
                 definition = with_column_called(definition, old, self._current(old))
         by_hand = isinstance(getattr(constraint, "sqltext", None), TextClause)
-        self.change.add_constraint(definition, quotes_names=not by_hand)
+        self.change.add_constraint(definition, quotes_names=not by_hand, of_type=of_type)
 
     def _nothing_to_add(self, constraint: Constraint) -> str:
         table = self.change.new.name
