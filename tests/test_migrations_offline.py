@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from alembic.util import CommandError
 
 from migrating import Environment
@@ -247,3 +250,16 @@ def test_a_database_that_is_elsewhere_is_named(environment: Environment) -> None
     with pytest.raises(CommandError, match=r"there is no file .*test\.db"):
         environment.script("r002:r003")
     assert not environment.database.exists()
+
+
+def test_the_script_of_ensure_version_is_for_every_database(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("pass")
+    written = StringIO()
+    config = Config(str(environment.folder / "alembic.ini"), output_buffer=written)
+    command.ensure_version(config, sql=True)
+    for heads in ([], ["r001"]):
+        done = run(environment.database, written.getvalue())
+        assert (done.returncode, done.stderr) == (0, "")
+        assert environment.heads() == heads
+        environment.upgrade()

@@ -51,11 +51,19 @@ def options(url: URL) -> dict[str, Any]:
     Alembic by itself does.
     """
     found: dict[str, Any] = {"lossless_url": url}
-    if context.get_starting_revision_argument() is None:
+    if _starts_anywhere():
         heads = heads_of(url)
         if heads and heads != set(context.script.get_heads()):
             found["starting_rev"] = tuple(sorted(heads))
     return found
+
+
+def _starts_anywhere() -> bool:
+    """Whether a command goes from one revision to another, and does not say from where."""
+    try:
+        return context.get_starting_revision_argument() is None
+    except CommandError:  # it goes nowhere: `alembic ensure_version`
+        return False
 
 
 def heads_of(url: URL) -> set[str]:
@@ -147,7 +155,12 @@ class Script:
         )
 
     def guard_base(self) -> None:
-        """Stop on a database that has a revision already; where the version table is, if it has none."""
+        """Stop on a database that has a revision already; where the version table is, if it has none.
+
+        `alembic ensure_version` goes to no revision, and is for every database.
+        """
+        if not self.impl.context_opts.get("destination_rev"):
+            return
         self.guard(
             f"SELECT 1 FROM {quote_name(self.version_table())}",
             "this script is for a database without a revision",
