@@ -67,6 +67,17 @@ def test_an_empty_revision_can_be_written_by_hand(project: Path) -> None:
     assert "(head)" in alembic(project, "current")
 
 
+def test_an_empty_revision_keeps_its_imports_in_another_folder(project: Path) -> None:
+    ini = project / "alembic.ini"
+    location = "script_location = %(here)s/alembic\n"
+    both = "version_locations =\n    %(here)s/alembic/versions\n    %(here)s/billing\n"
+    ini.write_text(ini.read_text().replace(location, location + both))
+    folder = ["--version-path", str(project / "billing"), "--head", "base"]
+    alembic(project, "revision", "-m", "begin", *folder)
+    (revision,) = (project / "billing").glob("*.py")
+    assert "from alembic import op\n" in revision.read_text()
+
+
 def test_a_first_revision_is_written_without_complaints(project: Path) -> None:
     for path in (project / "shoplist.db", *(project / "alembic" / "versions").glob("*.py")):
         path.unlink()

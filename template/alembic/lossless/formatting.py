@@ -10,7 +10,9 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-COMMANDS = (("check", "--fix-only"), ("format",))
+# A new revision begins with the imports that its author is about to use, in whatever folder
+# (`version_locations`) it is.
+COMMANDS = (("check", "--fix-only", "--extend-per-file-ignores", "*.py:F401"), ("format",))
 
 
 def main(revision: str) -> None:
