@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -212,6 +213,28 @@ def test_a_rule_about_several_columns_goes_with_none_of_them(tmp_path: Path, res
     path = tmp_path / "test.db"
     fill(path, f"CREATE TABLE t (b, a{rest})")
     assert "uses it with other columns" in refused(path, lambda op: op.drop_column("t", "b"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind"), [("CHECK (a < b)", "check"), ("PRIMARY KEY (a, b)", "primary")]
+)
+def test_a_rule_without_a_name_can_be_dropped_as_its_column_s_refusal_says(
+    tmp_path: Path, rule: str, kind: str
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, f"CREATE TABLE t (a, b, {rule})")
+    told = re.search(
+        r"naming_convention={'(.*)': '(.*)'}", refused(path, lambda op: op.drop_column("t", "b"))
+    )
+    assert told is not None
+
+    def drop(op: Operations) -> None:
+        with op.batch_alter_table("t", naming_convention={told[1]: told[2]}) as batch:
+            batch.drop_constraint(told[2] % {"table_name": "t"}, type_=kind)
+            batch.drop_column("b")
+
+    migrate(path, drop)
+    assert query(path, "SELECT sql FROM sqlite_master") == [("CREATE TABLE t (a)",)]
 
 
 def test_a_revision_that_inspects_sees_what_it_would_with_alembic_alone(tmp_path: Path) -> None:

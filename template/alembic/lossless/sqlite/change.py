@@ -240,21 +240,23 @@ class TableChange:
             if fold(column.name) not in used:
                 continue
             if used != {fold(column.name)} or constraint.column is not None:
-                self._tell_that_it_goes(constraint, column)
+                self._let_go(constraint, column)
             self.new = self.new.without_constraint(constraint)
             self._drop_constraints_of(self.column(column.name))
             return
 
-    def _tell_that_it_goes(self, constraint: Constraint, column: Column) -> None:
+    def _let_go(self, constraint: Constraint, column: Column) -> None:
+        place = f"Column {column.name} of table {self.new.name}"
         text = self.new.text(constraint)
-        if isinstance(constraint, (PrimaryKey, Check)):
-            raise CommandError(
-                f"Column {column.name} of table {self.new.name} cannot be dropped: "
-                f"{text} uses it with other columns; drop that first"
-            )
-        messaging.warn(
-            f"Column {column.name} of table {self.new.name} is dropped, and with it {text}"
-        )
+        if not isinstance(constraint, (PrimaryKey, Check)):
+            messaging.warn(f"{place} is dropped, and with it {text}")
+            return
+        message = f"{place} cannot be dropped: {text} uses it with other columns; drop that first"
+        if constraint.name is None:
+            kind = "pk" if isinstance(constraint, PrimaryKey) else "ck"
+            naming_convention = {kind: f"{kind}_%(table_name)s"}
+            message += f", by the name that batch_alter_table(..., {naming_convention=}) gives it"
+        raise CommandError(message)
 
     def _checks_in_other_columns(self, column: Column) -> list[Check]:
         return [
