@@ -112,9 +112,8 @@ class TableOperations:
             never_rebuild=self.options.recreate == "never",
         )
         self.renamed: dict[str, str] = dict(renamed or {})
-        self._given_names: dict[
-            str, Constraint
-        ] = {}  # of constraints in batch_alter_table's arguments
+        # Of constraints in batch_alter_table's arguments.
+        self._given_names: dict[str, Constraint] = {}
         self._new_indexes: list[tuple[Index, dict[str, Any]]] = []
 
     def run(self, operations: Iterable[Operation]) -> None:
@@ -412,8 +411,8 @@ class TableOperations:
             nullable = getattr(column, "_user_defined_nullable", None)
             if isinstance(nullable, bool):
                 self.change.set_not_null(column.name, not nullable)
-            if isinstance(column.server_default, DefaultClause):
-                self._set_default(column.name, column.type, column.server_default.arg)
+            if _default_of(column) is not None:
+                self._set_default(column.name, column.type, _default_of(column))
             for constraint in attached_column(column, self.change.new.name)[1]:
                 self._add_given_constraint(constraint)
 
@@ -431,36 +430,34 @@ class TableOperations:
             raise CommandError(
                 "--sql reflects no table, so listeners in reflect_kwargs have nothing to listen to"
             )
-        name, schema = self.change.new.name, self.database.schema
-        plain, heard = (
-            Table(
-                name,
-                MetaData(),
-                schema=None if schema == "main" else schema,
-                autoload_with=self.impl.bind,
-                resolve_fks=False,
-                **options,
-            )
-            for options in ({}, {"listeners": listeners})
-        )
+        plain, heard = self._reflected(), self._reflected(listeners=listeners)
         before = {column.name: column for column in plain.columns}
         for column in heard.columns:
-            was = before.get(column.name)
-            if was is None:
-                continue
-            if declared_type(self.dialect, column.type) != declared_type(self.dialect, was.type):
-                self._override_type(column.name, column.type)
-            if column.nullable != was.nullable:
-                self.change.set_not_null(column.name, not column.nullable)
-            default, before_default = (
-                each.server_default.arg if isinstance(each.server_default, DefaultClause) else None
-                for each in (column, was)
-            )
-            if str(default) != str(before_default):
-                self._set_default(column.name, column.type, default)
+            if column.name in before:
+                self._override_changed(before[column.name], column)
         for constraint in heard.constraints:
             if getattr(constraint, "_type_bound", False):
                 self._add_given_constraint(constraint)
+
+    def _reflected(self, **options: Any) -> Table:
+        schema = self.database.schema
+        return Table(
+            self.change.new.name,
+            MetaData(),
+            schema=None if schema == "main" else schema,
+            autoload_with=self.impl.bind,
+            resolve_fks=False,
+            **options,
+        )
+
+    def _override_changed(self, before: Column[Any], after: Column[Any]) -> None:
+        """Bring in where one reflection of a column differs from another."""
+        if declared_type(self.dialect, after.type) != declared_type(self.dialect, before.type):
+            self._override_type(after.name, after.type)
+        if after.nullable != before.nullable:
+            self.change.set_not_null(after.name, not after.nullable)
+        if str(_default_of(after)) != str(_default_of(before)):
+            self._set_default(after.name, after.type, _default_of(after))
 
     def _add_given_columns(self, columns: Iterable[Column[Any]]) -> None:
         for column in columns:
@@ -520,6 +517,11 @@ class TableOperations:
             raise CommandError("partial_reordering needs recreate='always'")
         names = [column.name for column in self.change.new.columns]
         self.change.reorder(reordered(names, self.options.partial_reordering))
+
+
+def _default_of(column: Column[Any]) -> Any:
+    default = column.server_default
+    return default.arg if isinstance(default, DefaultClause) else None
 
 
 def reordered(names: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[str]:
