@@ -89,12 +89,17 @@ def test_an_installed_wheel_needs_the_url_only(project: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", PYTHONS)
-def test_a_project_works_on_every_python(project: Path, tmp_path: Path, version: str) -> None:
+@pytest.mark.parametrize(
+    ("version", "resolution"),
+    [*((version, "highest") for version in PYTHONS), (PYTHONS[0], "lowest-direct")],
+)
+def test_a_project_works_on_every_python_and_with_the_oldest_libraries_that_it_names(
+    project: Path, tmp_path: Path, version: str, resolution: str
+) -> None:
     python("uv", "venv", "--quiet", "--python", interpreter(version), cwd=project)
     python(
         "uv", "pip", "install", "--quiet", "--python", str(project / ".venv" / BIN / "python"),
-        "--editable", ".", "--group", "dev", cwd=project,
+        "--resolution", resolution, "--editable", ".", "--group", "dev", cwd=project,
     )  # fmt: skip
 
     def tool(name: str, *arguments: str) -> str:

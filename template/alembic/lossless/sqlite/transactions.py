@@ -384,7 +384,8 @@ class MigrationTransactions:
             return
         self._told = False
         if not isinstance(error.original_exception, Exception):
-            error.is_disconnect = False
+            told: Any = error  # SQLAlchemy 2.0 declares that nothing of it can be set
+            told.is_disconnect = False
 
     def _on_schema_change(self) -> None:
         if not self._told:
