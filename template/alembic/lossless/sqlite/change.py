@@ -194,7 +194,7 @@ class TableChange:
             if fold(index.name) in created and fold(name) in column_in_index(self.old, index):
                 self.dropped_indexes.add(fold(index.name))
         key = self.new.primary_key
-        if key is not None and not in_key and list(map(fold, key.columns)) == [fold(name)]:
+        if key is not None and not in_key and key.is_of([name]):
             self.drop_constraint(key)
         self._remove(self.column(name))
 
@@ -320,12 +320,12 @@ class TableChange:
 
         Args:
             definition: the constraint.
-            of_type: whether it is the CHECK of a column's type. Then it takes the place of one that
-                has its name and is about the same column: the type has changed, and of the earlier
-                one reflection, and so a generated revision, knows no more than VARCHAR.
             quotes_names: whether what stands in double quotes is a name for sure. SQLite takes one
                 that no column has for a string, which somebody may have meant who wrote it by hand
                 ("Double-quoted String Literals Are Accepted", quirks.html).
+            of_type: whether it is the CHECK of a column's type. Then it takes the place of one that
+                has its name and is about the same column: the type has changed, and of the earlier
+                one reflection, and so a generated revision, knows no more than VARCHAR.
 
         One that the table has already, with this name and content, stays as it is: Alembic's batch
         mode lets a revision ask for it again.
@@ -355,21 +355,14 @@ class TableChange:
         self.new = new
 
     def _remove_check_of_type(self, table: CreateTable, added: Constraint) -> None:
-        for present in self.new.checks:
-            if (
-                added.name
-                and present.name
-                and same_name(added.name, present.name)
-                and columns_of(self.new, present) == columns_of(table, added)
-                and not _asks_for_the_same(present, added)
-            ):
+        for present in self._called_as(added):
+            of_same = columns_of(self.new, present) == columns_of(table, added)
+            if isinstance(present, Check) and of_same and not _asks_for_the_same(present, added):
                 self.new = self.new.without_constraint(present)
                 return
 
     def _is_there(self, added: Constraint) -> bool:
-        for present in self.new.constraints:
-            if not added.name or not present.name or not same_name(added.name, present.name):
-                continue
+        for present in self._called_as(added):
             if _asks_for_the_same(present, added):
                 return True
             if isinstance(present, PrimaryKey) and isinstance(added, PrimaryKey):
@@ -379,6 +372,14 @@ class TableChange:
                 f"{self.new.text(present)}"
             )
         return False
+
+    def _called_as(self, added: Constraint) -> list[Constraint]:
+        """The constraints that have the name of another."""
+        return [
+            present
+            for present in self.new.constraints
+            if added.name and present.name and same_name(added.name, present.name)
+        ]
 
     def _refuse_unknown_columns(self, added: Constraint) -> None:
         if isinstance(added, (PrimaryKey, Unique, ForeignKey)):
@@ -398,9 +399,7 @@ class TableChange:
         The same key gets the name, and keeps what a revision cannot say: AUTOINCREMENT, DESC.
         """
         present = self.new.primary_key
-        if present is not None and list(map(fold, present.columns)) == list(
-            map(fold, added.columns)
-        ):
+        if present is not None and present.is_of(added.columns):
             if added.name is not None:
                 self.new = self.new.with_constraint_name(present, added.name)
             return
@@ -418,7 +417,7 @@ class TableChange:
     def give_up_key_with(self, name: str) -> None:
         """Remove the primary key if it holds a column; another is added before anything is applied."""
         key = self.new.primary_key
-        if key is not None and fold(name) in map(fold, key.columns):
+        if key is not None and key.has(name):
             self.new = self.new.without_constraint(key)
 
     def drop_constraint(self, constraint: Constraint) -> None:

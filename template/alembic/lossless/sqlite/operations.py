@@ -208,7 +208,7 @@ class TableOperations:
         if if_not_exists and self.change.new.find_column(column.name) is not None:
             return
         key = self.change.new.primary_key
-        in_key = key is not None and fold(column.name) in map(fold, key.columns)
+        in_key = key is not None and key.has(column.name)
         definition = column_definition(
             self.dialect,
             column,

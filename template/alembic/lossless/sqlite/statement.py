@@ -73,6 +73,14 @@ class Key(Constraint):
         """Names of the columns, in the key's order."""
         return tuple(part.name for part in self.parts)
 
+    def has(self, column: str) -> bool:
+        """Whether a column is in the key."""
+        return any(same_name(column, name) for name in self.columns)
+
+    def is_of(self, columns: Sequence[str]) -> bool:
+        """Whether the key is of these columns, in this order."""
+        return list(map(fold, self.columns)) == list(map(fold, columns))
+
 
 @dataclass(frozen=True)
 class PrimaryKey(Key):
