@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +51,20 @@ def run(*command: str | Path, cwd: Path, status: int | None = 0, **environment: 
         status: the exit status that is expected; None for any.
         environment: variables to add.
     """
-    ended = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env=ENVIRONMENT | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
+    # A project's pytest takes any warning for an error, and warns if another run clears away the
+    # same folders of earlier runs. So each has a place of its own for them.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own:
+        ended = subprocess.run(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=ENVIRONMENT | {"PYTEST_DEBUG_TEMPROOT": own} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
     if status is not None:
         assert ended.returncode == status, f"{command}: {ended.returncode}\n{ended.stdout}"
     return ended.stdout

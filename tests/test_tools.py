@@ -144,6 +144,14 @@ def test_the_versions_tried_are_those_that_the_project_names(plain_project: Path
     assert f'requires-python = ">={PYTHONS[0]}"' in (plain_project / "pyproject.toml").read_text()
 
 
+def test_no_two_runs_of_pytest_in_projects_clear_the_same_folders_away(tmp_path: Path) -> None:
+    tests = "def test(tmp_path):\n    print(tmp_path.parents[2])\n"
+    (tmp_path / "test_it.py").write_text(tests)
+    first, second = (python("pytest", "-qs", "-n0", cwd=tmp_path).split()[0] for _ in range(2))
+    assert first != second
+    assert not Path(first).exists()
+
+
 def test_the_repository_s_own_python_is_clean() -> None:
     assert "All checks passed!" in python("ruff", "check", ".", cwd=rendering.REPOSITORY)
     formatted = python("ruff", "format", "--check", ".", cwd=rendering.REPOSITORY)
