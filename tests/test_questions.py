@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import keyword
+import shutil
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -132,6 +133,49 @@ def test_a_file_where_the_destination_should_be_is_named(
     assert "shop [1] is a file" in output
     assert "Traceback" not in output
     assert (tmp_path / "shop [1]").read_text() == "mine"
+
+
+def test_a_folder_in_the_place_of_a_file_is_named_and_the_other_way_round(
+    template: Path, tmp_path: Path
+) -> None:
+    template = Path(  # without git, so that it need not be cloned for each
+        shutil.copytree(template, tmp_path / "template", ignore=shutil.ignore_patterns(".git"))
+    )
+    tried: set[Path] = set()
+    for number, answers in enumerate(
+        [
+            {"package_name": "shop"},
+            {"package_name": "shop", "license": "Apache-2.0", "ci": "gitlab"},
+            {"package_name": "shop", "existing_database_url": "sqlite:///mine.db"},
+        ]
+    ):
+        project = rendering.render(template, tmp_path / f"rendered {number}", **answers)
+        places = {path.relative_to(project): path.is_dir() for path in project.rglob("*")}
+        for name, is_folder in places.items():
+            if name in tried or {"lossless", "versions"} & set(name.parts[:-1]):
+                continue
+            tried.add(name)
+            destination = tmp_path / f"shop {len(tried)}"
+            mine = destination / name if is_folder else destination / name / "mine"
+            mine.parent.mkdir(parents=True)
+            mine.write_text("mine")
+            with pytest.raises(UserMessageError, match=f" {name.as_posix()} is a f") as raised:
+                rendering.render(template, destination, **answers)
+            assert "move or rename it" in str(raised.value)
+            assert list(rendering.files(destination)) == [mine.relative_to(destination).as_posix()]
+    assert len(tried) > 25
+
+
+def test_a_folder_is_not_in_the_way_of_a_file_that_no_answer_brings(
+    template: Path, tmp_path: Path
+) -> None:
+    for name in ("LICENSE", ".gitlab-ci.yml", ".env"):
+        (tmp_path / "shop" / name).mkdir(parents=True)
+    project = rendering.render(template, tmp_path / "shop", license="none")
+    before = rendering.files(project)
+    with pytest.raises(UserMessageError, match="LICENSE is a folder of yours"):
+        rendering.render(template, project, license="MIT")
+    assert rendering.files(project) == before
 
 
 def test_a_refused_url_shows_no_password(template: Path, tmp_path: Path) -> None:
