@@ -110,6 +110,112 @@ def test_a_rename_keeps_the_values_and_comes_back(
     assert row_hashes(environment.database) == before[1]
 
 
+CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"unique": True},
+        {"index": True},
+        {"unique": True, "index": True},
+        {"foreign": ["team.id"]},
+        {"foreign": ["team.id"], "index": True},
+    ],
+    ids=lambda options: " and ".join(options),
+)
+@pytest.mark.parametrize("convention", [{}, CONVENTION], ids=["no names", "names"])
+def test_a_rename_takes_what_is_about_the_column_along(
+    environment: Environment, options: dict[str, Any], convention: dict[str, str]
+) -> None:
+    def with_column(called: str) -> sa.MetaData:
+        foreign = [sa.ForeignKey(target) for target in options.get("foreign", ())]
+        rest = {key: value for key, value in options.items() if key != "foreign"}
+        column = sa.Column(called, sa.Integer, *foreign, **rest)
+        return models(name(), team(), age(), column, naming_convention=convention)
+
+    assert generate(environment, with_column("first")) is not None
+    environment.upgrade()
+    with closing(sqlite3.connect(environment.database)) as application:
+        application.execute("UPDATE person SET first = 1")
+        application.commit()
+    before = shape(environment.database), row_hashes(environment.database)
+    assert generate(environment, with_column("second"), "person.first:second") is not None
+    environment.upgrade()
+    assert environment.query("SELECT second FROM person") == [(1,)]
+    assert generate(environment, with_column("second")) is None
+    environment.downgrade()
+    assert not differences(before[0], shape(environment.database))
+    assert row_hashes(environment.database) == before[1]
+
+
+def test_a_renamed_column_may_get_another_target_default_and_rule(
+    environment: Environment,
+) -> None:
+    """An unnamed key is known by its column's earlier name, so it is dropped before the rename."""
+    before = shape(environment.database)
+    group = sa.Column(
+        "group_id",
+        sa.Integer,
+        sa.ForeignKey("team.id", ondelete="CASCADE"),
+        server_default=sa.text("1"),
+    )
+    metadata = models(name(), group, age(), naming_convention=CONVENTION)
+    assert generate(environment, metadata, "person.team_id:group_id") is not None
+    environment.upgrade()
+    (sql,) = environment.query("SELECT sql FROM sqlite_schema WHERE name = 'person'")[0]
+    assert "group_id INTEGER DEFAULT 1" in sql
+    assert "ON DELETE CASCADE" in sql
+    environment.downgrade()
+    after = shape(environment.database)
+    assert not [line for line in differences(before, after) if "names" not in line]
+
+
+def test_keys_to_a_renamed_column_follow_it(environment: Environment) -> None:
+    before = shape(environment.database), row_hashes(environment.database)
+    metadata = sa.MetaData()
+    sa.Table(
+        "team",
+        metadata,
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("code", sa.String(4), unique=True),
+    )
+    key = sa.Column("team_id", sa.Integer, sa.ForeignKey("team.number"))
+    sa.Table("person", metadata, sa.Column("id", sa.Integer, primary_key=True), name(), key, age())
+    text = generate(environment, metadata, "team.id:number")
+    assert text is not None
+    assert "constraint" not in text
+    environment.upgrade()
+    assert generate(environment, metadata) is None
+    environment.downgrade()
+    assert not differences(before[0], shape(environment.database))
+    assert row_hashes(environment.database) == before[1]
+
+
+def test_a_generated_column_is_no_other_one_renamed(environment: Environment) -> None:
+    generated = sa.Column("years", sa.Integer, sa.Computed("id + 1"))
+    text = generate(environment, models(name(), team(), generated))
+    assert text is not None
+    assert "drop_column('age')" in text
+
+
+def test_a_program_that_calls_alembic_loses_no_column_either(environment: Environment) -> None:
+    config = environment.config()
+    config.attributes["settings"] = {
+        "target_metadata": models(name(), team(), age("years")),
+        "render_as_batch": True,
+        "process_revision_directives": autogenerate.review(config, {}),
+    }
+    with pytest.raises(CommandError, match=r"person\.age:years"):
+        command.revision(config, "next", autogenerate=True)
+
+
 def test_two_answers_may_stand_together(environment: Environment) -> None:
     text = generate(
         environment,

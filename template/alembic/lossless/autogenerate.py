@@ -45,13 +45,16 @@ def review(config: Config, arguments: Mapping[str, str]) -> Review:
     def review_revision(
         context: MigrationContext, revision: Any, directives: list[MigrationScript]
     ) -> None:
-        if not getattr(config.cmd_opts, "autogenerate", False) or not directives:
+        # A program that calls Alembic's commands has no options. It may be checking only, and then
+        # looks at what is there afterwards.
+        called = config.cmd_opts is None
+        if not (called or getattr(config.cmd_opts, "autogenerate", False)) or not directives:
             return
         script = directives[0]
-        if all(operations.is_empty() for operations in script.upgrade_ops_list):
+        if all(operations.is_empty() for operations in script.upgrade_ops_list) and not called:
             directives.clear()
             config.print_stdout(
-                "Models and database agree: no revision is needed, none is written."
+                "Autogenerate finds no difference: no revision is needed, none is written."
             )
             return
         for upgrade, downgrade in zip(

@@ -19,6 +19,7 @@ from alembic.operations.ops import (
     DowngradeOps,
     DropColumnOp,
     DropConstraintOp,
+    DropIndexOp,
     MigrateOperation,
     ModifyTableOps,
     UpgradeOps,
@@ -27,6 +28,9 @@ from alembic.util import CommandError
 from sqlalchemy import Column
 
 ANSWER = "-x rename=TABLE.OLD:NEW"
+
+CONSTRAINT_OPTIONS = ("deferrable", "initially")
+KEY_OPTIONS = (*CONSTRAINT_OPTIONS, "ondelete", "onupdate", "match")
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ def candidates(upgrade: UpgradeOps) -> Iterator[Candidate]:
         for drop in dropped:
             old = drop.to_column()
             for add in added:
-                if old.type._type_affinity is add.column.type._type_affinity:
+                generated = old.computed is not None or add.column.computed is not None
+                if old.type._type_affinity is add.column.type._type_affinity and not generated:
                     yield Candidate(table.schema, table.table_name, old, add.column)
 
 
@@ -130,18 +135,18 @@ def _shares_a_column(one: Candidate, other: Candidate) -> bool:
 
 
 def _rename(upgrade: UpgradeOps, downgrade: DowngradeOps, found: Candidate) -> None:
-    """Rename first on the way up, last on the way down; what then is the same needs nothing."""
-    up = [table for table in _tables(upgrade) if _is_of(table, found)]
-    down = [table for table in _tables(downgrade) if _is_of(table, found)]
-    for tables, gone, come in (
-        (up, found.old.name, found.new.name),
-        (down, found.new.name, found.old.name),
+    """Put the rename in the place of the drop and the add; what then is the same needs nothing."""
+    for operations, before, after in (
+        (upgrade, found.old, found.new),
+        (downgrade, found.new, found.old),
     ):
-        for table in tables:
-            table.ops[:] = [op for op in table.ops if not _replaced(op, gone, come)]
-            _drop_what_moves_along(table, gone, come)
-    up[0].ops.insert(0, _alteration(found, found.old, found.new))
-    down[-1].ops.append(_alteration(found, found.new, found.old))
+        _leave_out_what_moves_along(operations, found, {before.name: after.name})
+        table = next(table for table in _tables(operations) if _is_of(table, found))
+        rest = [op for op in table.ops if not _replaced(op, before.name, after.name)]
+        # What is dropped is known by the column's earlier name, what is made by its new one.
+        drops = [op for op in rest if isinstance(op, (DropConstraintOp, DropIndexOp))]
+        others = [op for op in rest if op not in drops]
+        table.ops[:] = [*drops, _alteration(found, before, after), *others]
 
 
 def _is_of(table: ModifyTableOps, found: Candidate) -> bool:
@@ -161,30 +166,49 @@ def _alteration(found: Candidate, before: Column[Any], after: Column[Any]) -> Al
         options["modify_type"] = after.type
     if before.nullable != after.nullable:
         options["modify_nullable"] = after.nullable
+    if _default(before) != _default(after):
+        options["modify_server_default"] = after.server_default
+    if before.comment != after.comment:
+        options["modify_comment"] = after.comment
     return AlterColumnOp(
         found.table,
         before.name,
         schema=found.schema,
         existing_type=before.type,
         existing_nullable=before.nullable,
+        existing_server_default=before.server_default,
+        existing_comment=before.comment,
         modify_name=after.name,
         **options,
     )
 
 
-def _drop_what_moves_along(table: ModifyTableOps, gone: str, come: str) -> None:
+def _default(column: Column[Any]) -> str | None:
+    """A server default as SQL has it; reflection has a text of SQL, models may have just the value."""
+    value = getattr(column.server_default, "arg", None)
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return None if value is None else str(value)
+
+
+def _leave_out_what_moves_along(
+    operations: UpgradeOps | DowngradeOps, found: Candidate, names: dict[str, str]
+) -> None:
     """Leave out a constraint that goes with one column and comes with the other, unnamed.
 
-    The database renames the column in it; only if both have names, and other ones, is it made anew.
+    The database renames the column in it, in keys of other tables, too; only if both have names, and
+    other ones, is it made anew.
     """
-    for drop in [op for op in table.ops if isinstance(op, DropConstraintOp)]:
-        before = None if drop._reverse is None else _content(drop._reverse, {gone: come})
-        for add in table.ops:
-            same = before is not None and _content(add, {}) == before
-            if same and _may_keep_its_name(drop, add):
-                table.ops.remove(drop)
-                table.ops.remove(add)
-                break
+    for table in _tables(operations):
+        local = names if _is_of(table, found) else {}
+        for drop in [op for op in table.ops if isinstance(op, DropConstraintOp)]:
+            before = _content(drop._reverse, local, found, names)
+            for add in table.ops:
+                same = before is not None and _content(add, {}, found, {}) == before
+                if same and _may_keep_its_name(drop, add):
+                    table.ops.remove(drop)
+                    table.ops.remove(add)
+                    break
 
 
 def _may_keep_its_name(drop: DropConstraintOp, add: MigrateOperation) -> bool:
@@ -192,13 +216,20 @@ def _may_keep_its_name(drop: DropConstraintOp, add: MigrateOperation) -> bool:
     return None in names or len(names) == 1
 
 
-def _content(op: MigrateOperation, names: dict[str, str]) -> tuple[object, ...] | None:
-    """What a constraint asks for, with columns by their new names."""
+def _content(
+    op: MigrateOperation | None, local: dict[str, str], found: Candidate, remote: dict[str, str]
+) -> tuple[object, ...] | None:
+    """What a constraint asks for, its columns and those it refers to by their new names."""
     if isinstance(op, CreateForeignKeyOp):
-        local = [names.get(name, name) for name in op.local_cols]
-        return ("foreign key", local, op.referent_table, op.remote_cols)
+        target = op.kw.get("referent_schema"), op.referent_table
+        renamed = remote if target == (found.schema, found.table) else {}
+        options = {key: op.kw.get(key) for key in KEY_OPTIONS}
+        columns = [local.get(name, name) for name in op.local_cols]
+        targets = [renamed.get(name, name) for name in op.remote_cols]
+        return ("foreign key", columns, target, targets, options)
     if isinstance(op, CreateUniqueConstraintOp):
-        return ("unique", [names.get(str(name), str(name)) for name in op.columns])
+        options = {key: op.kw.get(key) for key in CONSTRAINT_OPTIONS}
+        return ("unique", [local.get(str(name), str(name)) for name in op.columns], options)
     return None
 
 
