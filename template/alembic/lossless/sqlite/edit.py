@@ -8,15 +8,17 @@ column's default.
 `ALTER TABLE ADD COLUMN` writes no row: rows that are older than the column have no value of it, and
 SQLite reads the default from the schema instead ("Record Format" in the documentation of the file
 format: missing values). To write another default into the schema would change all of those rows.
-So a default is edited only where it is certain that no row depends on it.
+Nor does it help that a table was made anew: `INSERT INTO new SELECT * FROM old` copies the records of
+a table with the same columns as they are. So a default is edited only where no row depends on it.
 
-Certain, because `ALTER TABLE ADD COLUMN` cannot have made the column, or one behind it:
-  - NOT NULL without a default, in a key, UNIQUE, or STORED, which it refuses;
-  - the first column: where all before it have been dropped, one of them had rows to be rewritten;
-  - before one that stands on a line of its own: an added column is written behind ", ", and only the
-    first of them can come to stand elsewhere, in the place of a VIRTUAL column that was dropped;
-  - the schema has never been changed except by adding whole objects to it.
-Otherwise the rows are asked, which takes one scan.
+Certain, because `ALTER TABLE ADD COLUMN` cannot have made the column, or one behind it, neither here
+nor in a table from which records can be copied as they are:
+  - NOT NULL without a default, the INTEGER PRIMARY KEY, in the key of a WITHOUT ROWID table, or
+    STORED, which it refuses;
+  - the first column: where all before it have been dropped, one of them had rows to be rewritten.
+Otherwise the rows are asked, which takes one scan. Only the first of them are where the schema has
+never been changed except by adding whole objects to it: records that lack a value can then have come
+from another file alone, as they are, and begin with its oldest.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from collections.abc import Mapping
 from .database import Database
 from .statement import Column, CreateTable
 from .tokens import fold, quote_name, quote_string
+
+FIRST_ROWS = 10_000
 
 
 def write_schema(database: Database, statements: Mapping[tuple[str, str], str]) -> None:
@@ -59,34 +63,24 @@ def is_stored_everywhere(database: Database, table: CreateTable, name: str) -> b
     place = [fold(column.name) for column in table.columns].index(fold(name))
     if any(_cannot_have_been_added(table, column) for column in table.columns[place:]):
         return True
-    if any(_is_written_apart(table, column) for column in table.columns[place + 1 :]):
-        return True
     if not database.live:
         return False
-    return _only_ever_grown(database) or not _some_row_reads_default(database, table, name)
+    first = FIRST_ROWS if _only_ever_grown(database) else None
+    return not _some_row_reads_default(database, table, name, first)
 
 
 def _cannot_have_been_added(table: CreateTable, column: Column) -> bool:
     """Whether a column's definition shows that it is as old as its table."""
     if column.generated is not None:
         return column.generated.stored
-    keyed = {
-        fold(member)
-        for key in (table.primary_key, *table.uniques)
-        if key is not None
-        for member in key.columns
-    }
-    if fold(column.name) in keyed:
+    if fold(column.name) == fold(table.rowid_alias or ""):
+        return True
+    key = table.primary_key
+    if table.without_rowid and key is not None and key.has(column.name):
         return True
     if column.not_null is not None and column.default is None:
         return True
     return column is table.columns[0]
-
-
-def _is_written_apart(table: CreateTable, column: Column) -> bool:
-    """Whether something else than one space is between a column and the comma before it."""
-    comma = max(comma for comma in table.commas if comma < column.start)
-    return table.sql[comma + 1 : column.start] != " "
 
 
 def _only_ever_grown(database: Database) -> bool:
@@ -99,14 +93,22 @@ def _only_ever_grown(database: Database) -> bool:
     return bool(cookie <= made)
 
 
-def _some_row_reads_default(database: Database, table: CreateTable, name: str) -> bool:
-    """Give the column an unmistakable default for a moment, and look for rows that show it."""
+def _some_row_reads_default(
+    database: Database, table: CreateTable, name: str, first: int | None
+) -> bool:
+    """Give the column an unmistakable default for a moment, and look for rows that show it.
+
+    Args:
+        first: how many rows to look at; None for all.
+    """
     mark = f"x'{secrets.token_hex(16)}'"
     write_schema(database, {("table", table.name): table.with_default(name, mark).sql})
+    source = f"{database.qualified(table.name)} {_past_other_indexes(database, table)}"
+    if first is not None:
+        source = f"(SELECT {quote_name(name)} FROM {source} LIMIT {first})"
     found = database.query(
-        f"SELECT 1 FROM {database.qualified(table.name)} {_past_other_indexes(database, table)} "
         # The mark is no text, and a collation of an application may not be here.
-        f"WHERE +{quote_name(name)} IS {mark} COLLATE BINARY LIMIT 1"
+        f"SELECT 1 FROM {source} WHERE +{quote_name(name)} IS {mark} COLLATE BINARY LIMIT 1"
     )
     write_schema(database, {("table", table.name): table.sql})
     return bool(found)
