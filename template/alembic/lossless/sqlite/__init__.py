@@ -7,7 +7,8 @@ What a database holds, for adoption and autogenerate:
     native.py        its objects as statements: a baseline's script
     types.py, reflection.py, comparison.py   the same for SQLAlchemy and Alembic
 
-What a migration does:
+What a migration does; an operation goes from impl.py by way of operations.py, change.py and transition.py to edit.py,
+alter.py or rebuild.py:
     backend.py       the parts below, put together for env.py
     transactions.py  a transaction for each revision, and none that nobody began
     lock.py          one migrator at a time

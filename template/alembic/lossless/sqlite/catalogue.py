@@ -165,15 +165,7 @@ def read_catalogue(connection: sqlite3.Connection, ignore: Iterable[str] = ()) -
     """
     ignored = {fold(name) for name in ignore}
     with _names_that_are_no_unicode(connection):
-        rows = connection.execute(
-            "SELECT type, name, tbl_name, rootpage, sql FROM main.sqlite_schema ORDER BY rowid"
-        )
-        # Without a statement: the index of a constraint. SQLite's own: sqlite_sequence, sqlite_stat1 ...
-        schema = [
-            row
-            for row in rows.fetchall()
-            if row[4] and not row[1].startswith("sqlite_") and fold(row[2]) not in ignored
-        ]
+        rows = _rows(connection, ignored)
         kinds = {
             row[1]: row[2:]
             for row in connection.execute("PRAGMA main.table_list")
@@ -186,33 +178,50 @@ def read_catalogue(connection: sqlite3.Connection, ignore: Iterable[str] = ()) -
                 for name, (kind, *_) in kinds.items()
                 if kind == "shadow" and fold(name) not in ignored
             ],
-            {name: sql for kind, name, _, root, sql in schema if kind == "table" and not root},
+            {name: sql for kind, name, _, root, sql in rows if kind == "table" and not root},
         )
-        hidden = shadows.made | shadows.claimed
-        catalogue = Catalogue({}, {}, {}, {}, [], hidden, *_header(connection))
-        for kind, name, table, root, sql in schema:
-            if kind == "table" and name in shadows.made:
-                continue
-            if kind == "table" and not root:
-                kind = "virtual"
-            entry = Entry(kind, name, table, sql)
-            catalogue.entries.append(entry)
-            if kind == "table" and name in hidden:
-                continue
-            if kind == "table":
-                _, _, without_rowid, strict = kinds.get(name, ("table", 0, 0, 0))
-                catalogue.tables[name] = Table(name, sql, bool(without_rowid), bool(strict))
-            elif kind != "index":
-                {
-                    "virtual": catalogue.virtual_tables,
-                    "view": catalogue.views,
-                    "trigger": catalogue.triggers,
-                }[kind][name] = entry
+        catalogue = Catalogue(
+            {}, {}, {}, {}, [], shadows.made | shadows.claimed, *_header(connection)
+        )
+        for kind, name, table, root, sql in rows:
+            if kind != "table" or name not in shadows.made:
+                virtual = kind == "table" and not root
+                _enter(
+                    catalogue,
+                    Entry("virtual" if virtual else kind, name, table, sql),
+                    kinds.get(name),
+                )
         _read_columns(connection, catalogue)
-        _read_indexes(
-            connection, catalogue, {row[1]: row[4] for row in schema if row[0] == "index"}
-        )
+        _read_indexes(connection, catalogue, {row[1]: row[4] for row in rows if row[0] == "index"})
     return catalogue
+
+
+def _rows(connection: sqlite3.Connection, ignored: set[str]) -> list[tuple[Any, ...]]:
+    """The rows of sqlite_schema that have a statement: kind, name, table, root page, statement."""
+    rows = connection.execute(
+        "SELECT type, name, tbl_name, rootpage, sql FROM main.sqlite_schema ORDER BY rowid"
+    )
+    # Without a statement: the index of a constraint. SQLite's own: sqlite_sequence, sqlite_stat1 ...
+    return [
+        row
+        for row in rows.fetchall()
+        if row[4] and not row[1].startswith("sqlite_") and fold(row[2]) not in ignored
+    ]
+
+
+def _enter(catalogue: Catalogue, entry: Entry, listed: tuple[Any, ...] | None) -> None:
+    """Enter an object; `listed` is what PRAGMA table_list says of it."""
+    catalogue.entries.append(entry)
+    if entry.kind == "virtual":
+        catalogue.virtual_tables[entry.name] = entry
+    elif entry.kind == "view":
+        catalogue.views[entry.name] = entry
+    elif entry.kind == "trigger":
+        catalogue.triggers[entry.name] = entry
+    elif entry.kind == "table" and entry.name not in catalogue.shadow_tables:
+        _, _, without_rowid, strict = listed or ("table", 0, 0, 0)
+        table = Table(entry.name, entry.sql, bool(without_rowid), bool(strict))
+        catalogue.tables[entry.name] = table
 
 
 def _header(connection: sqlite3.Connection) -> tuple[int, int, str]:

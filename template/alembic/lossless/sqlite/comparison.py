@@ -1,7 +1,8 @@
 """How autogenerate compares models with a SQLite database.
 
-Alembic compares what both sides would declare. Here that is done in full, since the reflected side is complete
-(`reflection.py`): types by their whole text, indexes by their whole definition.
+Alembic compares what both sides would declare. Of types and indexes that is done in full here, since the reflected
+side is complete (`reflection.py`): types by their whole text, indexes by their whole definition. Knows nothing of how
+a difference becomes a revision.
 """
 
 from __future__ import annotations

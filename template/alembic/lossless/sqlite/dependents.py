@@ -4,6 +4,7 @@ A change that SQLite would carry out and that would leave a view or trigger whic
 is refused beforehand, when it takes a column away; when it adds one, a warning says so. The change
 is tried on a copy of the schema in memory. One that would work on and mean something else is always
 refused. When a whole table is dropped, a warning says what works no longer, once it is dropped.
+Knows nothing of how the change is carried out.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ number until a column is called that, and NATURAL JOIN compares whatever has one
 works on, and gives other rows.
 
 So the schema is compiled twice, with two names of the column and everything else the same. Where
-SQLite makes two programs of a view or trigger, it does not mean the same.
+SQLite makes two programs of a view or trigger, it does not mean the same. Knows nothing of changes.
 """
 
 from __future__ import annotations

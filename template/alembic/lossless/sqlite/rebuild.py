@@ -5,7 +5,8 @@ Views and the triggers of other tables are never touched: the last rename is tol
 them (PRAGMA legacy_alter_table), and they find the new table under the old name.
 
 Kept besides the rows: rowids, also where no column shows them; indexes and triggers, in their
-order; the counter of AUTOINCREMENT; what ANALYZE has found out.
+order; the counter of AUTOINCREMENT; what ANALYZE has found out. Knows nothing of why a table has to
+be made anew.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Stand-ins for what an application teaches SQLite: its own functions and collations.
 
 SQLite checks at CREATE TABLE that functions exist and at CREATE INDEX that collations do, though it needs them only
-when rows change. A stand-in lets the statement pass, on this connection; called with a row it raises.
+when rows change. A stand-in lets the statement pass, on this connection; called with a row it raises. Knows nothing of
+what the statement is for.
 """
 
 from __future__ import annotations

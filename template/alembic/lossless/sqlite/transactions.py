@@ -16,6 +16,9 @@ what somebody else has just done.
 A revision that ends its transaction itself would leave a part of it in the file, or lose a part
 without anybody's notice. It is stopped before that, also where it tells the driver to behind
 SQLAlchemy's back; where SQLite rolled back by itself, it is stopped at its next statement.
+
+Knows when a transaction begins and ends, and what of that Alembic, a revision and the driver may
+decide; knows nothing of what is done in it.
 """
 
 from __future__ import annotations
@@ -124,7 +127,20 @@ def _allow_all(*_: object) -> int:
 
 
 class MigrationTransactions:
-    """Governs BEGIN and COMMIT on one connection, from `attach` to `detach`."""
+    """Governs BEGIN and COMMIT on one connection, from `attach` to `detach`.
+
+    The connection is always in one of these states, and SQLAlchemy's events lead from one to another:
+
+        idle        nothing is open. A begin() leads to "open", or to "reading" if the run does not
+                    write; with SQLAlchemy's AUTOCOMMIT, which Alembic's autocommit_block() sets, to
+                    "block".
+        reading     a deferred BEGIN; nothing is checked when it ends.
+        open        BEGIN IMMEDIATE, under the write lock (`_begun`). Once the revision has done
+                    something (`_unrecorded`), only Alembic may commit, after it wrote the version.
+        block       no transaction; each statement commits by itself (`_autocommit`).
+        ended       SQLite, or the revision, ended the transaction (`_ended` says how): every further
+                    begin() of the run is refused, except that of a block.
+    """
 
     def __init__(self, connection: Connection, lock_timeout: float) -> None:
         self.connection = connection
