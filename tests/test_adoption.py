@@ -281,6 +281,26 @@ def test_adopting_again_does_nothing(project: Path, database: Path) -> None:
     assert (rendering.files(project), snapshot(database)) == before
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "file_template = %%(year)d_%%(rev)s_%%(slug)s",
+        "version_locations = %(here)s/migrations",
+    ],
+)
+def test_revisions_are_known_whatever_their_files_are_called_and_wherever_they_are(
+    option: str, project: Path, database: Path
+) -> None:
+    ini = project / "alembic.ini"
+    ini.write_text(ini.read_text().replace("[alembic]\n", f"[alembic]\n{option}\n"))
+    adopt(project, f"sqlite:///{database}")
+    run(project, "alembic", "revision", "-m", "next")
+    run(project, "alembic", "upgrade", "head")
+    before = rendering.files(project), snapshot(database)
+    assert "Nothing to do" in adopt(project)
+    assert (rendering.files(project), snapshot(database)) == before
+
+
 def test_edited_models_are_replaced_by_force_only(project: Path, database: Path) -> None:
     mine = models(project).read_text() + "\n# mine\n"
     models(project).write_text(mine)

@@ -32,6 +32,8 @@ from .report import Progress, Report
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from alembic.script import ScriptDirectory
+
 ADOPTED, MISTAKE, NOT_PROVED = 0, 1, 2
 GENERATORS = ("declarative", "dataclasses", "tables", "sqlmodels")
 EPILOG = """\
@@ -259,7 +261,7 @@ class Adoption:
             CommandError: there is no name left.
         """
         configured = self.project.version_table()
-        known = {path.stem.split("_")[0] for path in self.project.versions.glob("*.py")}
+        known = {script.revision for script in self.project.scripts.walk_revisions()}
         found = {name.lower(): revisions for name, revisions in source.version_tables.items()}
         taken = {name for kind, name in source.schema if kind in ("table", "view", "virtual table")}
         if configured not in taken | found.keys():
@@ -303,10 +305,10 @@ class Adoption:
 
         stamped = source.version_tables.get(self.version_table, [])
         with self.progress.phase("Compare"), self.native.scratch() as scratch:
-            proof.run_revisions(scratch, self.project.versions, stamped[0] if stamped else "heads")
+            proof.run_revisions(scratch, self.project.scripts, stamped[0] if stamped else "heads")
             with scratch.connect() as connection:
                 found = differences(source.schema, self.native.schema(connection), source.written)
-            self.progress.result = f"with what the revisions in {self.project.versions.name}/ build"
+            self.progress.result = "with what the project's revisions build"
         if found:
             shown = "".join(f"\n  {line}" for line in found[:5])
             raise CommandError(
@@ -323,7 +325,7 @@ class Adoption:
             )
             return False
         self.state = source.state
-        self.stamp(Changes(), proof.heads(self.project.versions))
+        self.stamp(Changes(), self.project.scripts.get_heads())
         self.progress.note(
             "\nThe database is what the project's revisions build; it is stamped now."
         )
@@ -364,10 +366,12 @@ class Adoption:
             )
 
     def prove(self, source: Source, metadata: MetaData) -> None:
-        versions = self.work / "versions" if self.revision else self.project.versions
+        from . import proof
+
+        script = proof.scripts(self.work / "versions") if self.revision else self.project.scripts
         with self.progress.phase("Prove"):
             try:
-                self.prove_baseline(source, metadata, versions)
+                self.prove_baseline(source, metadata, script)
             except (DBAPIError, UnicodeError) as error:
                 cause = error.orig if isinstance(error, DBAPIError) else error
                 self.report.failures.append(f"the baseline cannot be run: {cause}")
@@ -377,12 +381,12 @@ class Adoption:
             self.progress.result = f"schemas are {same}, {self.rows_read} rows read"
         self.state = source.state
 
-    def prove_baseline(self, source: Source, metadata: MetaData, versions: Path) -> None:
+    def prove_baseline(self, source: Source, metadata: MetaData, script: ScriptDirectory) -> None:
         """The baseline builds the same schema, the models describe it, and undone it leaves nothing."""
         from . import proof
 
         with self.native.scratch() as scratch:
-            proof.run_revisions(scratch, versions, "heads")
+            proof.run_revisions(scratch, script, "heads")
             with scratch.connect() as connection:
                 found = differences(source.schema, self.native.schema(connection), source.written)
                 self.report.failures += [
@@ -391,7 +395,7 @@ class Adoption:
                 found = [] if self.report.failures else proof.compare_models(connection, metadata)
                 self.report.failures += [f"`alembic check` finds: {line}" for line in found]
                 self.report.notes += self.native.missing(connection)
-            proof.run_revisions(scratch, versions, "base")
+            proof.run_revisions(scratch, script, "base")
             with scratch.connect() as connection:
                 left = self.native.schema(connection)
                 self.report.failures += [

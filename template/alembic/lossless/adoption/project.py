@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from configparser import RawConfigParser
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 # Files that came with the project and that nobody has touched, by `fingerprint`; one line for each version of each file.
@@ -101,13 +104,22 @@ class Project:
     def models(self) -> Path:
         return self.root / "src" / self.package / "models.py"
 
+    @cached_property
+    def scripts(self) -> ScriptDirectory:
+        """The revisions as Alembic finds them: alembic.ini says where, and their names say nothing."""
+        return ScriptDirectory.from_config(Config(self.root / "alembic.ini"))
+
     @property
     def versions(self) -> Path:
-        return self.root / "alembic" / "versions"
+        """The folder for a baseline."""
+        return self.scripts._version_locations[0]
+
+    def revision_files(self) -> list[Path]:
+        return [Path(script.path) for script in self.scripts.walk_revisions()]
 
     def revisions(self) -> list[Path]:
         """Revision files, the untouched example not among them."""
-        return [path for path in sorted(self.versions.glob("*.py")) if not self.is_untouched(path)]
+        return [path for path in self.revision_files() if not self.is_untouched(path)]
 
     def depends_on(self, package: str) -> bool:
         """Whether pyproject.toml names a package."""
@@ -119,7 +131,7 @@ class Project:
 
     def untouched_example(self) -> list[Path]:
         """What is left of the example that a new project brings, as it came."""
-        found = [self.root / "tests" / "test_item.py", *self.versions.glob("*.py")]
+        found = [self.root / "tests" / "test_item.py", *self.revision_files()]
         example = [path for path in found if path.exists() and self.is_untouched(path)]
         database = self.root / "shoplist.db"
         return [*example, database] if database.exists() and is_empty_example(database) else example

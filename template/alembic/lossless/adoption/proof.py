@@ -28,14 +28,8 @@ def scripts(folder: Path) -> ScriptDirectory:
     return ScriptDirectory(str(folder), version_locations=[str(folder)])
 
 
-def heads(folder: Path) -> list[str]:
-    """The newest revisions in a folder."""
-    return list(scripts(folder).get_heads())
-
-
-def run_revisions(scratch: Engine, folder: Path, target: str) -> None:
-    """Let Alembic run the revisions in a folder: up to a revision or `heads`, or down to `base`."""
-    script = scripts(folder)
+def run_revisions(scratch: Engine, script: ScriptDirectory, target: str) -> None:
+    """Let Alembic run revisions: up to one of them or `heads`, or down to `base`."""
 
     def steps(revision: Any, _: Any) -> Any:
         return (
