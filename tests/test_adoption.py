@@ -495,6 +495,22 @@ def test_a_wrong_url_is_explained_and_nothing_is_written(
     assert rendering.files(project) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--bogus",), "unrecognized arguments: --bogus"),
+        (("--generator", "foo"), "invalid choice: 'foo'"),
+        (("sqlite:///a.db", "sqlite:///b.db"), "unrecognized arguments: sqlite:///b.db"),
+    ],
+)
+def test_a_mistyped_command_line_is_a_mistake(
+    arguments: tuple[str, ...], message: str, project: Path
+) -> None:
+    printed = adopt(project, *arguments, status=1)
+    assert "usage: python alembic/adopt.py" in printed
+    assert message in printed
+
+
 def test_a_driver_that_no_later_command_could_load_is_refused(
     project: Path, database: Path
 ) -> None:

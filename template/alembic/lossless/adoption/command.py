@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from io import TextIOWrapper
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
@@ -85,8 +85,16 @@ def main(root: Path, package: str, generator: str, arguments: Sequence[str] | No
         return MISTAKE
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser to which a wrong argument is a mistake: its usual exit status, 2, says something else here."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(MISTAKE, f"adopt: {message}\n")
+
+
 def parse(generator: str, arguments: Sequence[str] | None) -> Options:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python alembic/adopt.py",
         description="Write models and a baseline revision from an existing database, and prove that they are the same.",
         epilog=EPILOG,
