@@ -1016,6 +1016,28 @@ def test_dotenv_keeps_other_lines_and_every_character() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("DATABASE_URL=a\nB=2\nDATABASE_URL=b\nC=3\n", "DATABASE_URL=a\nB=2\nNEW\nC=3\n"),
+        ("DATABASE_URL = 'a'  # mine\n# DATABASE_URL=b\n", "NEW\n# DATABASE_URL=b\n"),
+        ("  export DATABASE_URL=a\n", "  export NEW\n"),
+        ("A=1\r\nDATABASE_URL=a\r\nB=2\r\n", "A=1\r\nNEW\r\nB=2\r\n"),
+        ("DATABASE_URL=a\nDATABASE_URL\n", "DATABASE_URL=a\nNEW\n"),
+        ("DATABASE_URL=a\n'DATABASE_URL'=b", "DATABASE_URL=a\nNEW"),
+        ("DATABASE_URL_OF_TESTS=a\r\nA=1", "DATABASE_URL_OF_TESTS=a\r\nA=1\r\nNEW\r\n"),
+        ("\ufeffDATABASE_URL=a\n", "\ufeffDATABASE_URL=a\nNEW\n"),
+        ("", "NEW\n"),
+    ],
+)
+def test_dotenv_replaces_the_address_that_counts(before: str, after: str) -> None:
+    from dotenv import dotenv_values
+
+    text = dotenv(before, "new")
+    assert text == after.replace("NEW", "DATABASE_URL='new'")
+    assert dotenv_values(stream=StringIO(text))["DATABASE_URL"] == "new"
+
+
 def test_the_version_table_is_written_into_its_section() -> None:
     before = "[alembic]\nscript_location = x\n[loggers]\nkeys = root\n"
     after = ini_with_version_table(before, "mine")

@@ -170,14 +170,19 @@ def is_empty_example(path: Path) -> bool:
 def dotenv(before: str, url: str) -> str:
     """The text of .env with that DATABASE_URL in it; every other line stays.
 
-    Single quotes and backslashes are the only characters that python-dotenv does not take literally in single quotes.
+    Of several the last one counts. Single quotes and backslashes are the only characters that python-dotenv does not
+    take literally in single quotes.
     """
     value = url.replace("\\", "\\\\").replace("'", "\\'")
     line = f"DATABASE_URL='{value}'"
-    pattern = re.compile(r"^[ \t]*(?:export[ \t]+)?DATABASE_URL[ \t]*=.*$", re.MULTILINE)
-    if pattern.search(before):
-        return pattern.sub(lambda _: line, before, count=1)
-    return before + ("" if not before or before.endswith("\n") else "\n") + line + "\n"
+    assignment = re.compile(
+        r"^([ \t]*(?:export[ \t]+)?)('?)DATABASE_URL\2[ \t]*(?:[=#][^\r\n]*)?(?=\r|\n|\Z)",
+        re.MULTILINE,
+    )
+    if found := [*assignment.finditer(before)]:
+        return before[: found[-1].end(1)] + line + before[found[-1].end() :]
+    end = "\r\n" if "\r\n" in before else "\n"
+    return before + ("" if not before or before.endswith("\n") else end) + line + end
 
 
 def ini_with_version_table(before: str, table: str) -> str:
