@@ -24,7 +24,13 @@ import rendering
 import sqlite_shape
 from adopting import adopt, build, load, snapshot
 from lossless.adoption.columns import TooMany, fit
-from lossless.adoption.project import UNTOUCHED, dotenv, fingerprint, ini_with_version_table
+from lossless.adoption.project import (
+    UNTOUCHED,
+    Changes,
+    dotenv,
+    fingerprint,
+    ini_with_version_table,
+)
 from lossless.adoption.report import Progress, Report, diagram
 from lossless.sqlite.catalogue import read_catalogue
 from lossless.sqlite.native import SQLiteNative
@@ -370,6 +376,44 @@ def test_files_that_cannot_be_written_stop_all_of_it(project: Path, database: Pa
     assert "Nothing was written" in printed
     assert "Traceback" not in printed
     assert (rendering.files(project), snapshot(database)) == before
+
+
+def moved_behind_a_link(path: Path, folder: Path) -> Path:
+    """Move a file, and leave a symbolic link in its place."""
+    target = Path(shutil.move(path, folder / f"my{path.name}"))
+    path.symlink_to(target)
+    return target
+
+
+def test_symbolic_links_are_written_through(project: Path, database: Path, tmp_path: Path) -> None:
+    build(database, "CREATE TABLE alembic_version (note TEXT)")
+    (project / ".env").write_text("A=1\n")
+    names = (models(project), project / "alembic.ini", project / ".env")
+    ours, ini, env = (moved_behind_a_link(path, tmp_path) for path in names)
+    ini.chmod(0o640)
+    adopt(project, f"sqlite:///{database}")
+    assert [path.is_symlink() for path in names] == [True, True, True]
+    assert "class Album" in ours.read_text()
+    assert "version_table = alembic_version_shop_list" in ini.read_text()
+    assert env.read_text() == f"A=1\nDATABASE_URL='sqlite:///{database}'\n"
+    assert [path.stat().st_mode & 0o777 for path in (ini, env)] == [0o640, 0o600]
+    assert not list(tmp_path.rglob("*.new"))
+
+
+def test_symbolic_links_are_as_they_were_when_changes_are_taken_back(tmp_path: Path) -> None:
+    for name in ("written", "removed"):
+        (tmp_path / name).write_text("mine")
+        moved_behind_a_link(tmp_path / name, tmp_path)
+    (tmp_path / "empty").symlink_to("nothing")
+    changes = Changes(
+        write={tmp_path / "written": b"new", tmp_path / "empty": b"new"},
+        remove=[tmp_path / "removed"],
+    )
+    with pytest.raises(CommandError), changes.applied():
+        raise CommandError("locked")
+    assert all((tmp_path / name).is_symlink() for name in ("written", "removed", "empty"))
+    assert [(tmp_path / name).read_text() for name in ("written", "removed")] == ["mine", "mine"]
+    assert not (tmp_path / "nothing").exists()
 
 
 # -- databases in every state -------------------------------------------------------------------------------------------

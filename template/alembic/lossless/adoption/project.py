@@ -49,28 +49,37 @@ class Changes:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Make all changes; take them back if the block, or one of them, fails."""
-        touched = [*self.write, *self.keep.values(), *self.remove]
+        """Make all changes; take them back if the block, or one of them, fails.
+
+        A symbolic link stays: the file that it leads to is written, or nothing but the link removed.
+        """
+        write = {path: Path(os.path.realpath(path)) for path in self.write}
+        touched = [*write.values(), *self.keep.values(), *self.remove]
         before: dict[Path, bytes | None] = {
             p: p.read_bytes() if p.exists() else None for p in touched
         }
         modes = {path: path.stat().st_mode & 0o777 for path in touched if path.exists()}
+        links = {path: os.readlink(path) for path in self.remove if path.is_symlink()}
         try:
             for path, copy in self.keep.items():
                 copy.write_bytes(path.read_bytes())
             for path, content in self.write.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
+                target = write[path]
+                target.parent.mkdir(parents=True, exist_ok=True)
                 replace(
-                    path,
+                    target,
                     content,
-                    0o600 if path in self.secret else modes.get(path, 0o666 & ~umask()),
+                    0o600 if path in self.secret else modes.get(target, 0o666 & ~umask()),
                 )
             for path in self.remove:
                 path.unlink()
             yield
         except BaseException:
             for path, was in before.items():
-                if was is None:
+                if path in links:
+                    if not path.is_symlink():
+                        path.symlink_to(links[path])
+                elif was is None:
                     path.unlink(missing_ok=True)
                 elif not path.exists() or path.read_bytes() != was:
                     replace(path, was, modes[path])
