@@ -378,6 +378,33 @@ def test_files_that_cannot_be_written_stop_all_of_it(project: Path, database: Pa
     assert (rendering.files(project), snapshot(database)) == before
 
 
+@pytest.mark.parametrize(
+    ("trouble", "step", "status", "words"),
+    [
+        ("KeyboardInterrupt", "write_models", 1, "Nothing was written."),
+        ("KeyboardInterrupt", "write_report", 0, "Adopted, and proved"),
+        ("OSError('no space')", "write_report", 0, "Adopted, and proved"),
+    ],
+)
+def test_whoever_is_interrupted_is_told_what_was_done(
+    trouble: str, step: str, status: int, words: str, project: Path, database: Path
+) -> None:
+    program = (
+        "import sys; from lossless.adoption import command\n"
+        f"def stopped(*_): raise {trouble}\n"
+        f"command.Adoption.{step} = stopped; sys.argv[0] = 'alembic/adopt.py'\n"
+        "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    arguments = (f"sqlite:///{database}", "--report", "report.md")
+    printed = rendering.run(
+        sys.executable, "-c", program, *arguments, cwd=project, status=status, PYTHONPATH="alembic"
+    )
+    assert words in printed.partition("adopt: ")[2]
+    with closing(sqlite3.connect(database)) as connection:
+        asked = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'")
+        assert len(asked.fetchall()) == (status == 0)
+
+
 def moved_behind_a_link(path: Path, folder: Path) -> Path:
     """Move a file, and leave a symbolic link in its place."""
     target = Path(shutil.move(path, folder / f"my{path.name}"))

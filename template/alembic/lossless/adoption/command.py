@@ -72,17 +72,16 @@ def main(root: Path, package: str, generator: str, arguments: Sequence[str] | No
             stream.reconfigure(errors="backslashreplace")
     # Models of hundreds of tables are many objects that stay: looking for garbage among them again and again is in vain.
     gc.set_threshold(100_000, 50, 50)
+    adoption = Adoption(Project(root, package), options, Progress())
     try:
-        return Adoption(Project(root, package), options, Progress()).run()
+        adoption.run()
     except CommandError as error:
         print(f"adopt: {error}", file=sys.stderr)
-        return MISTAKE
     except OSError as error:  # the project's files: what was written of them is taken back
-        print(f"adopt: {error}. Nothing was written.", file=sys.stderr)
-        return MISTAKE
+        print(f"adopt: {error}. {adoption.outcome}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("\nadopt: interrupted; nothing was written.", file=sys.stderr)
-        return MISTAKE
+        print(f"\nadopt: interrupted. {adoption.outcome}", file=sys.stderr)
+    return adoption.status
 
 
 class Parser(argparse.ArgumentParser):
@@ -141,8 +140,10 @@ class Adoption:
         self.revision: str | None = (
             None  # the baseline's; None when the project has revisions already
         )
+        # What is true should nothing else be done: until all is written, nothing is.
+        self.status, self.outcome = MISTAKE, "Nothing was written."
 
-    def run(self) -> int:
+    def run(self) -> None:
         self.check_project()
         self.url = self.find_url()
         self.native: Native = native_for(self.url.get_backend_name())
@@ -158,18 +159,19 @@ class Adoption:
             with self.native.look(self.url) as source:
                 self.look(source, began)
                 if self.project.revisions() and not self.revisit(source):
-                    return ADOPTED
+                    return
                 self.check_owner()
                 metadata = self.write_models(source)
                 if not self.project.revisions():
                     self.write_baseline(source)
                 self.prove(source, metadata)
             self.finish()
+            self.status = NOT_PROVED if self.report.failures else ADOPTED
+            self.outcome = self.last_words()
         self.progress.note(self.report.text())
         if self.options.report is not None:
             self.write_report(self.options.report, metadata)
-        self.progress.note(self.last_words())
-        return NOT_PROVED if self.report.failures else ADOPTED
+        self.progress.note(f"\n{self.outcome}")
 
     # -- before anything is done --------------------------------------------------------------------------------------
 
@@ -326,17 +328,16 @@ class Adoption:
             )
         if self.options.force:
             return True
-        self.take_address()
         if stamped or not self.options.stamp:
-            self.progress.note(
-                "\nNothing to do: the database is what the project's revisions build."
-            )
-            return False
-        self.state = source.state
-        self.stamp(Changes(), self.project.scripts.get_heads())
-        self.progress.note(
-            "\nThe database is what the project's revisions build; it is stamped now."
-        )
+            with self.address_changes().applied():
+                pass
+            outcome = "Nothing to do: the database is what the project's revisions build."
+        else:
+            self.state = source.state
+            self.stamp(self.address_changes(), self.project.scripts.get_heads())
+            outcome = "The database is what the project's revisions build; it is stamped now."
+        self.status, self.outcome = ADOPTED, outcome
+        self.progress.note(f"\n{outcome}")
         return False
 
     def write_models(self, source: Source) -> MetaData:
@@ -501,10 +502,6 @@ class Adoption:
             ).encode()
         return changes
 
-    def take_address(self) -> None:
-        with self.address_changes().applied():
-            pass
-
     def address_changes(self) -> Changes:
         """Remember an address that was given as an argument."""
         changes = Changes()
@@ -529,14 +526,14 @@ class Adoption:
 
     def last_words(self) -> str:
         if self.report.failures:
-            return "\nNot proved: nothing is stamped, and the project is as it was. Look into not-proved/."
+            return "Not proved: nothing is stamped, and the project is as it was. Look into not-proved/."
         if self.revision is None:
-            return "\nThe models are written anew; the revisions and the database are as they were."
+            return "The models are written anew; the revisions and the database are as they were."
         if not self.options.stamp:
             stamp = f"alembic stamp {self.revision}"
-            return f"\nProved the same. The database is as it was; to put it under Alembic: {stamp}"
+            return f"Proved the same. The database is as it was; to put it under Alembic: {stamp}"
         return (
-            "\nAdopted, and proved the same. Next: change a model, then "
+            "Adopted, and proved the same. Next: change a model, then "
             'alembic revision --autogenerate -m "what changed"'
         )
 
