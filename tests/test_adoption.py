@@ -363,6 +363,7 @@ def test_a_table_that_only_has_the_version_tables_name_is_a_table(
     )
     printed = adopt(project, f"sqlite:///{database}")
     assert "this project uses alembic_version_shop_list" in printed
+    assert "nother project" not in printed + (project / "alembic.ini").read_text()
     assert "class AlembicVersion(Base)" in models(project).read_text()
     for command in (["alembic", "check"], ["pytest", "-q"]):
         run(project, *command)

@@ -213,6 +213,6 @@ def ini_with_version_table(before: str, table: str) -> str:
     if line.search(body):
         body = line.sub(option, body)
     else:
-        comment = "# Another project's alembic_version is in this database; it is left alone."
+        comment = "# This database's alembic_version is not this project's; it is left alone."
         body = f"{comment}\n{option}\n{body}"
     return before[: section.end()] + body + before[end:]
