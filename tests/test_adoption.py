@@ -180,6 +180,11 @@ def test_the_report_has_a_table_and_a_diagram(project: Path, database: Path) -> 
     assert 't0 ||--o{ t1 : "artist_id"' in report
 
 
+def test_a_single_row_is_counted_as_one(project: Path, tmp_path: Path) -> None:
+    database = build(tmp_path / "one.db", "CREATE TABLE a (b INT); INSERT INTO a VALUES (1);")
+    assert "the same, 1 row read" in adopt(project, f"sqlite:///{database}", "--no-stamp")
+
+
 def test_nobody_need_read_what_an_adoption_prints(project: Path, database: Path) -> None:
     command = [sys.executable, "alembic/adopt.py", f"sqlite:///{database}"]
     with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=-1) as adoption:
@@ -329,7 +334,9 @@ def test_a_database_changed_behind_alembics_back_is_reported(project: Path, data
     adopt(project, f"sqlite:///{database}")
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("ALTER TABLE artist ADD COLUMN born INTEGER")
-    assert "table 'artist': columns" in adopt(project, status=1)
+    printed = adopt(project, status=1)
+    assert "table 'artist': columns" in printed
+    assert "its adoption belongs in a project without revisions" in printed
 
 
 def test_a_colleague_stamps_a_copy_of_the_database(project: Path, database: Path) -> None:

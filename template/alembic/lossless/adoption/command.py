@@ -324,7 +324,7 @@ class Adoption:
             raise CommandError(
                 f"The database is not what the project's revisions build:{shown}\n"
                 "If it was changed without a revision, change the models the same way and write one. "
-                "If this is another database, its adoption belongs into a project without revisions."
+                "If this is another database, its adoption belongs in a project without revisions."
             )
         if self.options.force:
             return True
@@ -387,7 +387,8 @@ class Adoption:
             if not self.report.failures:
                 self.prove_models(source, metadata)
             same = "not the same" if self.report.failures else "the same"
-            self.progress.result = f"schemas are {same}, {self.rows_read} rows read"
+            rows = f"{self.rows_read} {plural('row', self.rows_read)}"
+            self.progress.result = f"schemas are {same}, {rows} read"
         self.state = source.state
 
     def prove_baseline(self, source: Source, metadata: MetaData, script: ScriptDirectory) -> None:
