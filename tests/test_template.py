@@ -152,6 +152,18 @@ def test_shoplist_db_is_what_the_first_revision_builds(project: Path) -> None:
     assert any("CREATE TABLE item" in line for line in shipped)
 
 
+def test_its_test_of_the_models_allows_rows_and_no_other_columns(project: Path) -> None:
+    python("alembic", "revision", "-m", "first items", cwd=project)
+    (revision,) = (project / "alembic" / "versions").glob("*_first_items.py")
+    insert = """op.execute("INSERT INTO item (name) VALUES ('milk')")"""
+    revision.write_text(revision.read_text().replace("pass", insert, 1))
+    assert "2 passed" in python("pytest", "-q", "tests/test_models.py", cwd=project)
+    models = project / "src" / "shop_list" / "models.py"
+    models.write_text(re.sub("    quantity: .*\n", "", models.read_text()))
+    outcome = python("pytest", "-q", "tests/test_models.py", cwd=project, status=1)
+    assert "AssertionError: item" in outcome
+
+
 def test_the_wheel_holds_the_package_only(project: Path) -> None:
     python("poetry", "build", "--format", "wheel", cwd=project)
     (wheel,) = (project / "dist").glob("*.whl")
