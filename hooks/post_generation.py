@@ -6,6 +6,7 @@ Copier runs this in the project's folder, with its own Python and nothing but th
                                                   revision, or the database is its owner's
     python post_generation.py migrate             install, then `alembic upgrade head` on a server
     python post_generation.py adopt GENERATOR     install, then `alembic/adopt.py` on the URL in .env
+    python post_generation.py by-hand             install: that database has no `alembic/adopt.py` yet
 
 It runs the project's own commands and prints what fails, so that a person can go on by hand. It ends
 with 0 even then: Copier deletes a new project whose task fails, and a missing network is no reason.
@@ -47,7 +48,7 @@ class Failed(Exception):
 
 
 def main(step: str, *arguments: str) -> None:
-    """Do one of the three jobs above; what goes wrong is printed with the way on."""
+    """Do one of the jobs above; what goes wrong is printed with the way on."""
     # A killed hook must end like a failed one, or Copier would delete the project.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     protect_secrets()
@@ -68,7 +69,7 @@ def main(step: str, *arguments: str) -> None:
         for _, command, _ in todo[done:]:
             print("  " + shown_command(command))
     else:
-        print_next()
+        print_next(step)
     finally:
         if missing:
             print(f"\nIn {Path.cwd()} there is no {', no '.join(missing)}.")
@@ -213,12 +214,13 @@ def finish_poetry_lock(locking: subprocess.Popen[str] | None) -> None:
         print("Poetry could not write poetry.lock; try `poetry lock` later to see why.")
 
 
-def print_next() -> None:
-    """The three commands to go on with."""
+def print_next(step: str) -> None:
+    """The commands to go on with."""
     runner = "poetry run " if shutil.which("poetry") else str(SCRIPTS) + os.sep
     print(f"\nReady. To go on:\n  cd {shlex.quote(str(Path.cwd()))}")
     print(f"  {runner}pytest")
-    print(f'  {runner}alembic revision --autogenerate -m "what you changed in models.py"')
+    if step != "by-hand":  # it has no models yet
+        print(f'  {runner}alembic revision --autogenerate -m "what you changed in models.py"')
 
 
 def shown_command(command: list[str]) -> str:

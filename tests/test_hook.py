@@ -275,7 +275,6 @@ def test_a_new_project_whose_server_is_not_there_is_installed_and_says_how_to_go
     [
         ("sqlite:///missing.db", "missing.db"),
         ("sqlite:///text.db", "not an SQLite database"),
-        ("postgresql+psycopg://me:hunter2@127.0.0.1:9/shop", "postgresql"),
     ],
 )
 def test_a_database_that_cannot_be_adopted_leaves_a_working_project_and_the_way_on(
@@ -289,11 +288,31 @@ def test_a_database_that_cannot_be_adopted_leaves_a_working_project_and_the_way_
 
     assert words in output
     assert "Traceback" not in output
-    assert "hunter2" not in output
     assert re.search(r"alembic.adopt\.py --generator declarative", by_hand(output)[-1])
     assert "correct it there, or write another behind the command" in output
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "bin", "shop-list"])
     assert run(in_project(project, "alembic"), "history", cwd=project) == ""
+
+
+@pytest.mark.parametrize("dialect", ["postgresql+psycopg", "mysql+pymysql"])
+@pytest.mark.parametrize("options", [(), ("--skip-tasks",)])
+def test_a_database_on_a_server_is_not_adopted_but_the_steps_by_hand_are_named(
+    template: Path, tmp_path: Path, dialect: str, options: tuple[str, ...]
+) -> None:
+    project, path = tmp_path / "shop-list", path_with(tmp_path / "bin")
+    (tmp_path / "bin" / "uv").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "uv").chmod(0o755)
+    url = f"existing_database_url={dialect}://me:hunter2@127.0.0.1:9/shop"
+    output = copy(template, project, "--data", url, *options, PATH=path)
+
+    assert "Traceback" not in output
+    assert "hunter2" not in output
+    assert not re.search(r"python\S* alembic.adopt", output)
+    assert "--autogenerate" not in output
+    assert 'README.md, under "Adopt a database"' in output
+    assert "## Adopt a database" in (project / "README.md").read_text("utf-8")
+    if not options:
+        assert [command.split("/")[-1] for command in by_hand(output)] == ["shop-list", "pytest"]
 
 
 @pytest.mark.slow
