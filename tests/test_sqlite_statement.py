@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lossless.sqlite.native import undo
 from lossless.sqlite.statement import CreateTable, NotACreateTable, parse
 from lossless.sqlite.tokens import Kind, split_script, tokenize, write_name
 
@@ -56,6 +57,29 @@ def test_a_script_is_cut_into_statements() -> None:
         f"-- ;\n{trigger}",
         "/* ; */ SELECT 1",
     ]
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        "CREATE TABLE trigger (a)",
+        "CREATE TABLE view (a)",
+        "CREATE TABLE temp (trigger)",
+        "CREATE VIEW trigger AS SELECT 1 AS a",
+    ],
+)
+def test_an_object_called_like_a_kind_of_object_is_none_of_that_kind(create: str) -> None:
+    trigger = "CREATE TEMP TRIGGER tr AFTER INSERT ON t BEGIN SELECT 1; SELECT 2; END"
+    assert split_script(f"{create}; SELECT 1; EXPLAIN QUERY PLAN {trigger}; SELECT 2") == [
+        create,
+        "SELECT 1",
+        f"EXPLAIN QUERY PLAN {trigger}",
+        "SELECT 2",
+    ]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statement in (create, *undo(create)):
+            connection.execute(statement)
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
 
 
 def test_everything_in_an_odd_statement_is_read() -> None:

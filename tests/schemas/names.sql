@@ -24,9 +24,12 @@ CREATE TABLE selfish (id INTEGER PRIMARY KEY, selfish INTEGER REFERENCES selfish
 CREATE TABLE link ("left" INTEGER REFERENCES "with space" ("a b"), "__import__('os')" INTEGER REFERENCES "😀" ("🐍"));
 CREATE TABLE model_dump (id INTEGER PRIMARY KEY, json TEXT, copy TEXT, schema TEXT, model_config TEXT, "dict" TEXT, _private TEXT, fields TEXT);
 CREATE TABLE "I" (id INTEGER PRIMARY KEY, l TEXT, "O" TEXT, l_id INTEGER REFERENCES base (id), model_dump TEXT, model_validate_all TEXT);
+CREATE TABLE trigger (id INTEGER PRIMARY KEY, temp TEXT, view TEXT);
+CREATE TABLE view (id INTEGER PRIMARY KEY, trigger INTEGER REFERENCES trigger (id));
 CREATE INDEX "index; DROP TABLE base" ON base ("optional");
 CREATE INDEX "idx ' quote" ON "table" ("select") WHERE "from" = ':x' AND "order" > 1;
 CREATE VIEW "view's" AS SELECT id, ':p %s {}' AS "'); DROP TABLE base; --" FROM base;
+CREATE VIEW temp AS SELECT trigger FROM view;
 CREATE TRIGGER "trigger's" AFTER INSERT ON base BEGIN UPDATE base SET metadata = 'a;b -- /* "' WHERE id = new.id; SELECT ':x %s'; END;
 INSERT INTO Mapped VALUES (1, 'a', 2, 'x', 1, '2020-01-02 03:04:05', '2020-01-02');
 INSERT INTO "a%(b)s" VALUES ('1', '2', '3', '4', '5');

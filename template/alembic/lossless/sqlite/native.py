@@ -25,7 +25,7 @@ from .reflection import CatalogueInspector, foreign_key_target, is_version_table
 from .schema import describe
 from .standins import execute_with_standins, missing_things
 from .statement import ForeignKey
-from .tokens import Kind, created_name, fold, quote_name, significant, tokenize
+from .tokens import Kind, created_kind, created_name, fold, quote_name, significant, tokenize
 from .tokens import split_script as split
 
 
@@ -327,9 +327,9 @@ def without_heading(statement: str) -> str:
 def undo(statement: str) -> list[str]:
     """What removes an object again. Indexes and triggers go with their tables and views."""
     tokens = significant(tokenize(statement))
-    words = {token.word for token in tokens[:3]}
     if tokens[0].word == "PRAGMA":
         return [f"PRAGMA {tokens[1].text} = 0"]
-    if words & {"INDEX", "TRIGGER"}:
+    kind = created_kind(tokens)
+    if kind in ("INDEX", "TRIGGER"):
         return []
-    return [f"DROP {'VIEW' if 'VIEW' in words else 'TABLE'} {quote_name(created_name(statement))}"]
+    return [f"DROP {kind} {quote_name(created_name(statement))}"]

@@ -164,10 +164,10 @@ def _keep_statement(statements: list[str], tokens: Sequence[Token]) -> None:
 
 def _inside_trigger(tokens: Sequence[Token]) -> bool:
     """Whether these tokens are a CREATE TRIGGER that has not come to its `; END` yet."""
-    words = [token.word for token in tokens[:4]]
-    if words[:1] == ["EXPLAIN"]:
-        words = [word for word in words[1:] if word not in ("QUERY", "PLAN")]
-    if words[:1] != ["CREATE"] or "TRIGGER" not in words[1:3]:
+    start = tokens[:6]  # EXPLAIN QUERY PLAN CREATE TEMP TRIGGER
+    if start and start[0].word == "EXPLAIN":
+        start = [token for token in start[1:] if token.word not in ("QUERY", "PLAN")]
+    if created_kind(start) != "TRIGGER":
         return False
     return not (len(tokens) > 2 and tokens[-1].word == "END" and tokens[-2].text == ";")
 
@@ -248,6 +248,20 @@ RESERVED = frozenset(
     SELECT SET TABLE THEN TO TRANSACTION UNION UNIQUE UPDATE USING VALUES WHEN WHERE
     """.split()  # noqa: SIM905 - a list of this length reads better as text
 )
+
+
+def created_kind(tokens: Sequence[Token]) -> str:
+    """What a statement makes, by its first significant tokens: "TABLE", "VIEW", "INDEX", "TRIGGER".
+
+    Nothing, if it is no CREATE. Such a word can be a name without quotes, too: CREATE TABLE trigger.
+    """
+    words = [token.word for token in tokens[:3]]
+    if words[:1] != ["CREATE"]:
+        return ""
+    return next((word for word in words[1:] if word not in _BEFORE_KIND), "")
+
+
+_BEFORE_KIND = ("TEMP", "TEMPORARY", "UNIQUE", "VIRTUAL")
 
 
 def created_name(statement: str) -> str:
