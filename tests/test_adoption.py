@@ -32,8 +32,10 @@ from lossless.adoption.project import (
     ini_with_version_table,
 )
 from lossless.adoption.report import Progress, Report, diagram
+from lossless.native import Schema, differences
 from lossless.sqlite.catalogue import read_catalogue
 from lossless.sqlite.native import SQLiteNative
+from lossless.sqlite.schema import describe
 from lossless.sqlite.standins import execute_with_standins
 
 SCHEMA = """
@@ -98,6 +100,26 @@ def another_program(database: Path, *statements: str) -> Iterator[None]:
         assert other.stdout.readline() == b"ready\n"
         yield
         other.communicate()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("UNIQUE (a) ON CONFLICT FAIL, UNIQUE (b)", "UNIQUE (a), UNIQUE (b) ON CONFLICT FAIL"),
+        ("c NOT NULL ON CONFLICT FAIL, d NOT NULL", "c NOT NULL, d NOT NULL ON CONFLICT FAIL"),
+        ("FOREIGN KEY (a) REFERENCES absent (x)", "FOREIGN KEY (a) REFERENCES absent (y)"),
+        ("CONSTRAINT u UNIQUE (a)", "CONSTRAINT v UNIQUE (a)"),
+        ("CONSTRAINT k PRIMARY KEY (a)", "PRIMARY KEY (a)"),
+    ],
+)
+def test_declarations_that_differ_are_told_apart(one: str, other: str) -> None:
+    def schema(columns: str) -> Schema:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute(f"CREATE TABLE t ({columns})")
+            return describe(read_catalogue(connection))
+
+    assert differences(schema(f"a, b, {one}"), schema(f"a, b, {other}"))
+    assert not differences(schema(f"a, b, {one}"), schema(f'"A", [b], {one} -- as before\n'))
 
 
 # -- what an adoption gives ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..native import Schema
 from .catalogue import Catalogue, Index, Table, index_terms
-from .statement import CreateTable
+from .statement import Check, Constraint, CreateTable, Key
 from .tokens import Kind, Token, fold, significant, tokenize
 
 
@@ -65,6 +65,7 @@ def describe_table(table: Table, catalogue: Catalogue) -> Mapping[str, Any]:
         ),
         "foreign keys": sorted(map(repr, foreign_keys(table, catalogue))),
         "conflict clauses": conflicts(statement),
+        "names of keys": names_of_keys(statement),
         "PRIMARY KEY": sorted(map(repr, indexes(table, "pk"))),
         "UNIQUE": sorted(map(repr, indexes(table, "u"))),
         "indexes": sorted(map(repr, indexes(table, "c"))),
@@ -75,11 +76,8 @@ def foreign_keys(table: Table, catalogue: Catalogue) -> list[Any]:
     found = []
     for key in table.statement.foreign_keys:
         target = catalogue.find_table(key.table)
-        names = (
-            key.target_columns or tuple(column.name for column in target.primary_key if target)
-            if target
-            else ()
-        )
+        primary = target.primary_key if target else ()
+        names = key.target_columns or tuple(column.name for column in primary)
         found.append(
             (
                 fold(key.name or ""),
@@ -100,11 +98,31 @@ def action(written: str | None) -> str:
     return (written or "NO ACTION").upper()
 
 
-def conflicts(statement: CreateTable) -> list[tuple[str, str]]:
+def conflicts(statement: CreateTable) -> list[tuple[str, str, str]]:
     return sorted(
-        (type(constraint).__name__, clause.upper())
+        (type(constraint).__name__, about(constraint), clause.upper())
         for constraint in statement.constraints
         if (clause := getattr(constraint, "on_conflict", None))
+    )
+
+
+def about(constraint: Constraint) -> str:
+    """What a constraint is about, to tell it from others of its kind."""
+    if isinstance(constraint, Key):
+        return repr([fold(name) for name in constraint.columns])
+    if isinstance(constraint, Check):
+        return unwrap(constraint.expression) or ""
+    return fold(constraint.column or "")
+
+
+def names_of_keys(statement: CreateTable) -> list[tuple[str, str, str]]:
+    """The names of PRIMARY KEY and UNIQUE, which a later revision drops them by; SQLite forgets them in an index."""
+    return sorted(
+        {
+            (type(key).__name__, about(key), fold(key.name))
+            for key in statement.constraints
+            if isinstance(key, Key) and key.name is not None
+        }
     )
 
 
