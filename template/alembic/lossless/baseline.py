@@ -12,8 +12,9 @@ import hashlib
 from pathlib import Path
 
 from alembic import op
+from alembic.util import CommandError
 
-from .native import Native, Source, native_for
+from .native import Native, NativeObject, Source, native_for
 
 TEMPLATE = '''"""Baseline: the database as it was adopted.
 
@@ -48,13 +49,31 @@ def write(source: Source, native: Native, folder: Path) -> str:
 
     Returns:
         The revision's identifier: it follows from the content, so that adopting twice gives the same.
+
+    Raises:
+        CommandError: a statement could not be run again.
     """
-    script = native.join_script(source.objects)
-    revision = hashlib.sha256(script.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    for found in source.objects:
+        refuse_bytes(found)
+    script = native.join_script(source.objects).encode()
+    revision = hashlib.sha256(script).hexdigest()[:12]
     name = f"{revision}_baseline"
-    (folder / f"{name}.sql").write_bytes(script.encode("utf-8", "surrogateescape"))
+    (folder / f"{name}.sql").write_bytes(script)
     (folder / f"{name}.py").write_text(TEMPLATE.format(revision=revision), encoding="utf-8")
     return revision
+
+
+def refuse_bytes(found: NativeObject) -> None:
+    """See that a statement is text: the bytes of one that is not are read as lone surrogates, and no driver takes those."""
+    for text in (found.name, found.sql):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            shown = text[max(error.start - 20, 0) : error.end + 20]
+            raise CommandError(
+                f"The statement that makes {found.kind} {found.name!r} is not UTF-8, at {shown!r}: Python cannot run "
+                "it, so there can be no baseline. Nothing was written. Make the object again with text that is UTF-8"
+            ) from error
 
 
 def create(script: Path) -> None:
