@@ -110,6 +110,34 @@ def test_collations_of_the_application_keep_no_other_table_from_changing(databas
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "CREATE TABLE p (x PRIMARY KEY COLLATE nordic); CREATE TABLE c (y REFERENCES p)",
+        "CREATE TABLE p (x PRIMARY KEY); CREATE TABLE c (y, z AS (likes(y, 1)) REFERENCES p)",
+    ],
+)
+def test_a_reference_that_needs_the_application_stops_no_other_change(
+    database: Path, keys: str
+) -> None:
+    fill(
+        database,
+        f"{keys}; INSERT INTO c (y) VALUES (1); CREATE TABLE t (a); INSERT INTO t VALUES (1)",
+    )
+    migrate(database, lambda op: op.execute("UPDATE t SET a = 2"))
+    migrate(database, lambda op: op.get_bind().connection.execute("UPDATE t SET a = a + 1"))
+    assert query(database, "SELECT a FROM t") == [(3,)]
+    run(database, "CREATE TABLE parent (a PRIMARY KEY); CREATE TABLE child (a REFERENCES parent)")
+    with pytest.raises(CommandError, match="row 1 of table child has no parent in parent"):
+        migrate(database, lambda op: op.execute("INSERT INTO child VALUES (1)"))
+
+
+def test_what_is_missing_to_check_a_new_reference_is_named(database: Path) -> None:
+    fill(database, "CREATE TABLE p (x PRIMARY KEY COLLATE nordic); CREATE TABLE c (y)")
+    with pytest.raises(CommandError, match=r"cannot check: .*no such collation sequence: nordic"):
+        migrate(database, lambda op: op.execute("ALTER TABLE c ADD x REFERENCES p"))
+
+
 def test_rows_are_never_put_in_the_order_of_a_standin(database: Path) -> None:
     fill(database, "CREATE TABLE t (a COLLATE nordic, b); INSERT INTO t VALUES ('a', 1), ('b', 2)")
     before = shape(database)

@@ -35,6 +35,9 @@ class Violation:
     rowid: int | None
     parent: str
     mismatch: bool = False  # whether SQLite cannot check the key at all, for no row
+    missing: str = (
+        ""  # what keeps it from checking any key of the table: something of an application
+    )
 
 
 class ForeignKeyWatch:
@@ -94,7 +97,8 @@ class ForeignKeyWatch:
         unseen = self._schema_changed or self._connection.total_changes != self._changes
         if unseen and not self._committing and "main" not in self._before:
             beside = violations_beside(self._connection)
-            self._doubtful = beside is None
+            # What is missing there may be here, and with it what was violated before.
+            self._doubtful = beside is None or any(found.missing for found in beside)
             self._before["main"] = beside or Counter()
 
     def schema_changed_unseen(self) -> None:
@@ -224,8 +228,9 @@ def violations_beside(connection: sqlite3.Connection) -> Counter[Violation] | No
 def violations(connection: sqlite3.Connection, schema: str = "main") -> Counter[Violation]:
     """All rows without their parent, and all foreign keys that SQLite cannot check.
 
-    A foreign key whose parent columns are not unique makes `PRAGMA foreign_key_check` fail; it
-    counts as one violation, so that it does not hide what other tables have.
+    A foreign key whose parent columns are not unique makes `PRAGMA foreign_key_check` fail, and so
+    does one that needs a collation or a function which this connection does not have; it counts as
+    one violation, so that it does not hide what other tables have, and stops no other change.
     """
     found: Counter[Violation] = Counter()
     prefix = f"{quote_name(schema)}."
@@ -237,13 +242,23 @@ def violations(connection: sqlite3.Connection, schema: str = "main") -> Counter[
             check = f"PRAGMA {prefix}foreign_key_check({quote_name(table)})"
             rows = connection.execute(check).fetchall()
         except sqlite3.DatabaseError as error:
-            parent = mismatched_parent(error)
-            if parent is None:
-                raise
-            found[Violation(fold(table), None, fold(parent), mismatch=True)] += 1
+            found[_unchecked(table, error)] += 1
         else:
             found.update(Violation(fold(row[0]), row[1], fold(row[2])) for row in rows)
     return found
+
+
+def _unchecked(table: str, error: sqlite3.DatabaseError) -> Violation:
+    """What counts for a table of which SQLite can check a key for no row; any other error is raised."""
+    parent = mismatched_parent(error)
+    if parent is not None:
+        return Violation(fold(table), None, fold(parent), mismatch=True)
+    # Here, because most runs have no use for the module and all would wait for its import.
+    from .standins import MISSING
+
+    if MISSING.fullmatch(str(error)) is None:
+        raise error
+    return Violation(fold(table), None, "", mismatch=True, missing=str(error))
 
 
 def mismatched_parent(error: sqlite3.Error) -> str | None:
@@ -281,6 +296,8 @@ def explain(caused: list[Violation], *, committed: bool, doubtful: bool) -> str:
 
 
 def _tell(violation: Violation) -> str:
+    if violation.missing:
+        return f"those of table {violation.table} ({violation.missing})"
     if violation.mismatch:
         return (
             f"foreign key mismatch of table {violation.table} (what it refers to in table "
