@@ -218,9 +218,8 @@ class TableChange:
                 )
 
     def _refuse_references_to(self, column: Column) -> None:
-        primary = self.new.primary_key.columns if self.new.primary_key else ()
         for other, key in self.database.references_to(self.old.name):
-            targets = {fold(name) for name in key.target_columns or primary}
+            targets = {fold(name) for name in key.targets_in(self.new)}
             own = same_name(other, self.old.name) and key.columns == (column.name,)
             if fold(column.name) in targets and not own:
                 raise CommandError(

@@ -76,8 +76,7 @@ def foreign_keys(table: Table, catalogue: Catalogue) -> list[Any]:
     found = []
     for key in table.statement.foreign_keys:
         target = catalogue.find_table(key.table)
-        primary = target.primary_key if target else ()
-        names = key.target_columns or tuple(column.name for column in primary)
+        names = key.targets_in(target.statement) if target else key.target_columns
         found.append(
             (
                 fold(key.name or ""),

@@ -149,6 +149,11 @@ class ForeignKey(Constraint):
     deferrable: bool | None  # None: not said
     initially: str | None  # "DEFERRED" or "IMMEDIATE"
 
+    def targets_in(self, parent: CreateTable) -> tuple[str, ...]:
+        """The columns of its parent that it refers to."""
+        primary = parent.primary_key.columns if parent.primary_key else ()
+        return self.target_columns or primary
+
 
 @dataclass(frozen=True)
 class Generated(Constraint):

@@ -207,7 +207,7 @@ class Transition:
         if self.database.find("table", key.table) is None:
             return True
         parent = self.database.create_table(key.table)
-        targets = _targets(key, parent)
+        targets = key.targets_in(parent)
         return len(targets) == len(key.columns) and self._is_unique(parent, targets)
 
     def _parent_check(self, key: ForeignKey) -> RowCheck:
@@ -222,7 +222,7 @@ class Transition:
                 "these columns are neither its primary key nor unique together, by their own "
                 "collation"
             )
-        targets = _targets(key, self.database.create_table(key.table))
+        targets = key.targets_in(self.database.create_table(key.table))
         return parent_check(self.database, self.new, key, targets)
 
     def _is_unique(self, parent: CreateTable, targets: Sequence[str]) -> bool:
@@ -405,9 +405,8 @@ class Transition:
         referrers = self.database.references_to(self.old.name)
         if referrers and not set(_keys(self.old)) <= set(_keys(self.new)):
             return True
-        primary = self.old.primary_key.columns if self.old.primary_key else ()
         used = {fold(name) for key in self.old.foreign_keys for name in key.columns}
-        used |= {fold(name) for _, key in referrers for name in key.target_columns or primary}
+        used |= {fold(name) for _, key in referrers for name in key.targets_in(self.old)}
         return any(
             column_changes_content(before, after)
             or (after.generated is None and fold(after.name) not in self.sources)
@@ -451,12 +450,6 @@ def _keys(table: CreateTable) -> tuple[object, ...]:
             )
             found.append((type(constraint), parts, constraint.on_conflict))
     return tuple(found)
-
-
-def _targets(key: ForeignKey, parent: CreateTable) -> Sequence[str]:
-    """The columns of its parent that a foreign key refers to."""
-    primary = parent.primary_key.columns if parent.primary_key else ()
-    return key.target_columns or primary
 
 
 def _reference(key: ForeignKey) -> tuple[str | None, ...]:
