@@ -808,6 +808,51 @@ def test_a_constraint_that_sqlite_has_not_is_refused(database: Path) -> None:
     assert "SQLite has nothing for this constraint of table t" in message
 
 
+def test_a_foreign_key_in_an_argument_comes_in_unless_the_table_has_the_very_same(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE p (id INTEGER PRIMARY KEY, x UNIQUE); CREATE TABLE t (a REFERENCES p)")
+
+    def given(target: str = "p.id", **options: Any) -> sa.ForeignKeyConstraint:
+        return sa.ForeignKeyConstraint(["a"], [target], **options)
+
+    def keys(**arguments: Any) -> int:
+        migrate(path, in_batch(lambda b: None, recreate="always", **arguments))
+        return len(shape(path)["table t"]["keys"])
+
+    assert keys(table_args=[given()]) == 1
+    assert keys(table_args=[given(ondelete="cascade", name="fk")]) == 2
+    assert keys(table_args=[given(ondelete="CASCADE"), given(onupdate="no action")]) == 2
+    assert keys(reflect_args=[given("p.x")]) == 3
+    assert keys(table_args=[given("p.x", deferrable=True, initially="DEFERRED")]) == 4
+    assert keys(reflect_args=[given("p.x", deferrable=True, initially="DEFERRED")]) == 4
+    other = [given(onupdate="CASCADE", name="fk")]
+    message = refused(path, in_batch(lambda b: None, recreate="always", table_args=other))
+    assert "a constraint fk already" in message
+
+
+def test_a_foreign_key_that_an_argument_describes_is_another_one_if_it_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE p (x PRIMARY KEY); CREATE TABLE t (a REFERENCES p ON DELETE CASCADE)")
+
+    def keys(**arguments: Any) -> int:
+        migrate(path, in_batch(lambda b: None, recreate="always", **arguments))
+        return len(shape(path)["table t"]["keys"])
+
+    def column(**options: Any) -> sa.Column[Any]:
+        return sa.Column("a", sa.ForeignKey("p.x", **options))
+
+    def known(**options: Any) -> sa.Table:
+        return sa.Table("t", sa.MetaData(), column(**options))
+
+    assert keys(copy_from=known()) == keys(reflect_args=[column()]) == 1
+    assert keys(copy_from=known(onupdate="CASCADE", name="fk")) == 2
+    assert keys(table_args=[column(deferrable=True)]) == 3
+
+
 def test_arguments_of_batch_alter_table_mean_what_alembic_documents(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b INT CHECK (b > 0))")

@@ -33,7 +33,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.exc import InvalidRequestError, UnsupportedCompilationError
+from sqlalchemy.exc import InvalidRequestError, NoReferenceError, UnsupportedCompilationError
 from sqlalchemy.schema import Computed
 from sqlalchemy.types import NullType, TypeEngine
 
@@ -101,12 +101,24 @@ def with_column_called(definition: str, old: str, new: str) -> str:
 
 
 def attached_constraint(constraint: Constraint, table: str, columns: Sequence[str]) -> Constraint:
-    """A constraint that belongs to a table: itself if it does, else to one made for it."""
+    """A constraint that belongs to a table: itself if it does, else to one made for it.
+
+    A foreign key's table may know nothing of the one that it refers to; then a copy of the key does.
+    """
     if getattr(constraint, "parent", None) is not None:
-        return constraint
+        if not isinstance(constraint, ForeignKeyConstraint) or _knows_its_targets(constraint):
+            return constraint
+        constraint = constraint._copy()
     keys = constraint.elements if isinstance(constraint, ForeignKeyConstraint) else ()
     _table_of(table, keys, (*(Column(name, Integer()) for name in columns), constraint))
     return constraint
+
+
+def _knows_its_targets(key: ForeignKeyConstraint) -> bool:
+    try:
+        return key.referred_table is not None
+    except NoReferenceError:
+        return False
 
 
 def attached_column(column: Column[Any], table: str) -> tuple[Column[Any], list[Constraint]]:
@@ -204,7 +216,7 @@ def find_constraint(
             # Conventions don't tell CHECKs of one table apart; which of them is meant is unknown.
             if len(called) == 1 or (called and not isinstance(called[0], statement.Check)):
                 return called[0]
-    return find_content(dialect, table, wanted, named=False)
+    return find_meant(dialect, table, wanted, named=False)
 
 
 def _says_what_it_checks(wanted: Constraint) -> bool:
@@ -232,12 +244,12 @@ def names_by_convention(
     return sorted(alone, key=lambda each: each[0].start, reverse=True)
 
 
-def find_content(
+def find_meant(
     dialect: Dialect, table: statement.CreateTable, wanted: Constraint, *, named: bool
 ) -> statement.Constraint | None:
-    """The constraint that asks for the same as `wanted`; one with a name only if `named`."""
+    """The constraint that `wanted` means, whatever its name; one with a name only if `named`."""
     candidates = (c for c in table.constraints if named or c.name is None)
-    return next((c for c in candidates if same_content(dialect, c, wanted)), None)
+    return next((c for c in candidates if means(dialect, wanted, c)), None)
 
 
 def _name(
@@ -268,8 +280,11 @@ def _as_sqlalchemy(constraint: statement.Constraint) -> Constraint | None:
     return None
 
 
-def same_content(dialect: Dialect, constraint: statement.Constraint, wanted: Constraint) -> bool:
-    """Whether two constraints ask for the same, whatever their names."""
+def means(dialect: Dialect, wanted: Constraint, constraint: statement.Constraint) -> bool:
+    """Whether a revision that drops `wanted` may mean this constraint, whatever their names.
+
+    Of a foreign key it says no more than its columns and the table that they refer to.
+    """
     if isinstance(wanted, PrimaryKeyConstraint):
         # A table has one primary key: whatever name it is given, it is that one.
         return isinstance(constraint, statement.PrimaryKey)
@@ -280,12 +295,44 @@ def same_content(dialect: Dialect, constraint: statement.Constraint, wanted: Con
         return normal(check.checks[0].expression) == normal(constraint.expression)
     if isinstance(wanted, ForeignKeyConstraint) and isinstance(constraint, statement.ForeignKey):
         target = wanted.elements[0].target_fullname.rsplit(".", 1)[0] if wanted.elements else ""
-        return _same_names(wanted.column_keys, constraint.columns) and same_name(
-            target, constraint.table
-        )
+        of_same = _same_names(wanted.column_keys, constraint.columns)
+        return of_same and same_name(target, constraint.table)
     if isinstance(wanted, UniqueConstraint) and isinstance(constraint, statement.Unique):
         return _same_names([str(column.name) for column in wanted.columns], constraint.columns)
     return False
+
+
+def same_key(
+    wanted: ForeignKeyConstraint,
+    key: statement.ForeignKey,
+    targets: Sequence[str],
+    *,
+    exact: bool,
+) -> bool:
+    """Whether two foreign keys that `means` finds alike have the same targets and do the same.
+
+    Args:
+        wanted: one of them.
+        key: the other.
+        targets: the columns that this one refers to; none if that is unknown.
+        exact: whether what `wanted` does not say is the default; otherwise it can be anything.
+    """
+    names = [
+        element.target_fullname.rpartition(".")[2] if "." in element.target_fullname else name
+        for element, name in zip(wanted.elements, wanted.column_keys, strict=True)
+    ]
+    deferrable = None if wanted.deferrable is None else str(wanted.deferrable)
+    pairs = (
+        (wanted.ondelete, key.on_delete, "NO ACTION"),
+        (wanted.onupdate, key.on_update, "NO ACTION"),
+        (deferrable, str(bool(key.deferrable)), "FALSE"),
+        (wanted.initially, key.initially, "IMMEDIATE"),
+        (wanted.match, key.match, "SIMPLE"),
+    )
+    return (not targets or _same_names(names, targets)) and all(
+        (said is None and not exact) or (said or default).upper() == (there or default).upper()
+        for said, there, default in pairs
+    )
 
 
 def _same_names(one: Sequence[str], other: Sequence[str]) -> bool:

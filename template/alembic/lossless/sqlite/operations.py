@@ -43,9 +43,11 @@ from .constructs import (
     declared_type,
     default_expression,
     find_constraint,
-    find_content,
+    find_meant,
     generated_clause,
+    means,
     names_by_convention,
+    same_key,
     with_column_called,
 )
 from .database import Database
@@ -332,7 +334,7 @@ class TableOperations:
         found = find_constraint(self.dialect, table, constraint, self.conventions)
         given = self._given_names.get(str(constraint.name))
         if found is None and given is not None:
-            found = find_content(self.dialect, table, given, named=True)
+            found = find_meant(self.dialect, table, given, named=True)
         return found
 
     def _no_such_constraint(self, constraint: Constraint) -> str:
@@ -387,9 +389,7 @@ class TableOperations:
         """
         options = self.options
         given = [*options.reflect_args, *options.table_args]
-        if options.copy_from is not None:
-            given += options.copy_from.constraints
-        else:
+        if options.copy_from is None:
             self._apply_listeners()
             self._override_columns(
                 item for item in options.reflect_args if isinstance(item, Column)
@@ -400,6 +400,9 @@ class TableOperations:
                 self._add_given_constraint(item)
             elif isinstance(item, Index):
                 self._add_given_index(item)
+        if options.copy_from is not None:
+            for constraint in options.copy_from.constraints:
+                self._add_given_constraint(constraint, exact=False)
         self._apply_table_options()
 
     def _override_columns(self, columns: Iterable[Column[Any]]) -> None:
@@ -414,7 +417,7 @@ class TableOperations:
             if _default_of(column) is not None:
                 self._set_default(column.name, column.type, _default_of(column))
             for constraint in attached_column(column, self.change.new.name)[1]:
-                self._add_given_constraint(constraint)
+                self._add_given_constraint(constraint, exact=False)
 
     def _override_type(self, name: str, type_: TypeEngine[Any]) -> None:
         declared, collation = declared_type(self.dialect, type_)
@@ -475,7 +478,14 @@ class TableOperations:
         if self.database.find("index", str(index.name)) is None:
             self._new_indexes.append((index, {}))
 
-    def _add_given_constraint(self, constraint: Constraint) -> None:
+    def _add_given_constraint(self, constraint: Constraint, *, exact: bool = True) -> None:
+        """Add a constraint that an argument has, if the table does not have it.
+
+        Args:
+            constraint: what the argument has.
+            exact: whether it is the constraint; otherwise it describes the table, and a foreign key
+                that it says less of is the same.
+        """
         table = self.change.new
         attached = attached_constraint(
             constraint, table.name, [column.name for column in table.columns]
@@ -484,8 +494,29 @@ class TableOperations:
             return  # the empty key that every Table object has
         if attached.name is not None:
             self._given_names[str(attached.name)] = attached
-        if find_content(self.dialect, table, attached, named=True) is None:
+        if not self._has(attached, exact=exact):
             self.add_constraint(attached)
+
+    def _has(self, wanted: Constraint, *, exact: bool) -> bool:
+        """Whether the table has a constraint of this content."""
+        return any(
+            means(self.dialect, wanted, found)
+            and (
+                not isinstance(wanted, ForeignKeyConstraint)
+                or not isinstance(found, statement.ForeignKey)
+                or same_key(wanted, found, self._targets(found), exact=exact)
+            )
+            for found in self.change.new.constraints
+        )
+
+    def _targets(self, key: statement.ForeignKey) -> tuple[str, ...]:
+        """The columns that a foreign key of the table refers to; none if that is unknown."""
+        if same_name(key.table, self.change.old.name):
+            return key.targets_in(self.change.new)
+        try:
+            return key.targets_in(self.database.create_table(key.table))
+        except CommandError:  # there is no such table
+            return key.target_columns
 
     def _apply_table_options(self) -> None:
         wanted = {**self.options.reflect_kwargs, **self.options.table_kwargs}
