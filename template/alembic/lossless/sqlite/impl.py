@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -413,20 +413,30 @@ class LosslessBatch(BatchOperationsImpl):
 
 @contextmanager
 def _lossless_block(
-    operations: Operations, table_name: str, schema: str | None, options: Mapping[str, Any]
+    operations: Operations,
+    table_name: str,
+    schema: str | None,
+    recreate: str,
+    partial_reordering: Sequence[Sequence[str]] | None,
+    copy_from: Table | None,
+    table_args: Sequence[Any],
+    table_kwargs: Mapping[str, Any],
+    reflect_args: Sequence[Any],
+    reflect_kwargs: Mapping[str, Any],
+    naming_convention: Mapping[str, Any] | None,
 ) -> Iterator[BatchOperations]:
     collected: Any = LosslessBatch(  # type: ignore[no-untyped-call]
         operations,
         table_name,
         schema,
-        options.get("recreate", "auto"),
-        options.get("copy_from"),
-        options.get("table_args", ()),
-        options.get("table_kwargs", {}),
-        options.get("reflect_args", ()),
-        options.get("reflect_kwargs", {}),
-        options.get("naming_convention"),
-        options.get("partial_reordering"),
+        recreate,
+        copy_from,
+        table_args,
+        table_kwargs,
+        reflect_args,
+        reflect_kwargs,
+        naming_convention,
+        partial_reordering,
     )
     yield BatchOperations(operations.migration_context, impl=collected)
     collected.flush()
@@ -438,9 +448,33 @@ class BatchAlterTable(MigrateOperation):
 
     @classmethod
     def batch_alter_table(
-        cls, operations: Operations, table_name: str, schema: str | None = None, **options: Any
+        cls,
+        operations: Operations,
+        table_name: str,
+        schema: str | None = None,
+        recreate: str = "auto",
+        partial_reordering: Sequence[Sequence[str]] | None = None,
+        copy_from: Table | None = None,
+        table_args: Sequence[Any] = (),
+        table_kwargs: Mapping[str, Any] | None = None,
+        reflect_args: Sequence[Any] = (),
+        reflect_kwargs: Mapping[str, Any] | None = None,
+        naming_convention: Mapping[str, Any] | None = None,
     ) -> AbstractContextManager[BatchOperations]:
         """As Alembic documents it, with `LosslessBatch` on SQLite."""
-        if not isinstance(operations.impl, LosslessSQLiteImpl):
-            return _alembics_own(operations, table_name, schema, **options)
-        return _lossless_block(operations, table_name, schema, options)
+        lossless = isinstance(operations.impl, LosslessSQLiteImpl)
+        block: Any = _lossless_block if lossless else _alembics_own
+        found: AbstractContextManager[BatchOperations] = block(
+            operations,
+            table_name,
+            schema,
+            recreate,
+            partial_reordering,
+            copy_from,
+            table_args,
+            table_kwargs or {},
+            reflect_args,
+            reflect_kwargs or {},
+            naming_convention,
+        )
+        return found
