@@ -97,6 +97,15 @@ def test_a_script_does_what_the_command_does(environment: Environment) -> None:
     both_ways(environment, "head")  # later revisions build on what earlier ones make
 
 
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_script_leaves_no_trace_beside_the_database(environment: Environment, mode: str) -> None:
+    environment.execute(f"PRAGMA journal_mode = {mode}")
+    before = {path: path.read_bytes() for path in environment.folder.glob("test.db*")}
+    assert "ALTER TABLE" in environment.script("head")
+    after = {path: path.read_bytes() for path in environment.folder.glob("test.db*")}
+    assert after == before
+
+
 def test_line_ends_in_texts_are_kept(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "migrations")
     environment.revision(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +48,19 @@ class SchemaObject:
     name: str
     table: str
     sql: str | None  # None for the index of a UNIQUE or PRIMARY KEY
+
+
+def read_objects(
+    query: Callable[[str], Iterable[Sequence[Any]]], catalogue: str = "main.sqlite_master"
+) -> list[SchemaObject]:
+    """Everything in a schema, in the order in which it was made.
+
+    Args:
+        query: asks the database.
+        catalogue: the schema's table of objects.
+    """
+    rows = query(f"SELECT type, name, tbl_name, sql FROM {catalogue} ORDER BY rowid")
+    return [SchemaObject(*row) for row in rows]
 
 
 class Database(ABC):
@@ -130,8 +143,7 @@ class Database(ABC):
 
     def objects(self) -> list[SchemaObject]:
         """Everything in the schema, in the order in which it was made."""
-        rows = self.query(f"SELECT type, name, tbl_name, sql FROM {self.catalogue} ORDER BY rowid")
-        return [SchemaObject(*row) for row in rows]
+        return read_objects(self.query, self.catalogue)
 
     def find(self, kind: str, name: str) -> SchemaObject | None:
         """The object of that kind and name."""

@@ -13,15 +13,14 @@ import sqlite3
 import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import URL
 
-from .database import Database, SchemaObject
+from .database import Database, SchemaObject, read_objects
 from .foreign_keys import mismatched_parent
-from .opening import named_path
+from .opening import named_path, read_only
 from .replica import copy_schema, run_on_copy
 from .tokens import fold, quote_name, quote_string, same_name, split_script
 from .transactions import read_heads
@@ -77,7 +76,7 @@ def heads_of(url: URL) -> set[str]:
 
 @contextlib.contextmanager
 def opened(url: URL) -> Iterator[sqlite3.Connection | None]:
-    """A connection that can only read; None if there is no file to read.
+    """A connection that can only read and leaves nothing behind; None if there is no file to read.
 
     Raises:
         CommandError: the file is no database.
@@ -86,20 +85,8 @@ def opened(url: URL) -> Iterator[sqlite3.Connection | None]:
     if not url.database or not path.is_file():
         yield None
         return
-    connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
-    try:
-        connection.execute("SELECT 1 FROM sqlite_master")
+    with read_only(path) as connection:
         yield connection
-    except sqlite3.DatabaseError as error:
-        raise CommandError(f"{path} cannot be read: {error}") from error
-    finally:
-        connection.close()
-
-
-def objects_in(connection: sqlite3.Connection) -> list[SchemaObject]:
-    """All that a database's schema has, in the order in which it can be made."""
-    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid")
-    return [SchemaObject(*row) for row in rows]
 
 
 def for_the_shell(text: str) -> str:
@@ -323,14 +310,14 @@ class Script:
                     f"script would start at {wanted}: it can only be written for the database "
                     "that it is for. Name another with -x url=..., or start at its revision"
                 )
-            return objects_in(connection)
+            return read_objects(connection.execute)
 
     def _objects_at_base(self, url: URL) -> list[SchemaObject]:
         """What a database without a revision has; one that has a revision is not what the script is for."""
         with opened(url) as connection:
             if connection is None or read_heads(connection, self.version_table()):
                 return []
-            return objects_in(connection)
+            return read_objects(connection.execute)
 
     def _starting_heads(self) -> set[str]:
         starting = self.impl.context_opts.get("starting_rev")

@@ -95,11 +95,14 @@ def read_only(path: Path, timeout: float = 10) -> Iterator[sqlite3.Connection]:
     immutable, which needs none; a log that is there is read as usual ("Write-Ahead Logging", section 5).
 
     Raises:
-        CommandError: the database is locked, damaged, or needs a recovery that only a writer can do.
+        CommandError: the database is locked, damaged, may not be read, or needs a recovery that only a writer can do.
     """
     uri = f"{path.resolve().as_uri()}?mode=ro"
-    immutable = in_wal_mode(path) and not wal_of(path).exists()
-    before = trace(path)
+    try:
+        immutable = in_wal_mode(path) and not wal_of(path).exists()
+        before = trace(path)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from error
     connection = None
     opened = ExitStack()
     try:
