@@ -21,6 +21,8 @@ from alembic.util import CommandError
 
 from lossless.sqlite import tokens
 from lossless.sqlite.foreign_keys import ForeignKeyWatch
+from lossless.sqlite.lock import is_lock_error
+from lossless.sqlite.opening import explain
 from migrating import Environment, migrate
 
 FAMILY = """
@@ -514,6 +516,41 @@ def test_a_second_connection_of_a_revision_that_writes_is_named(tmp_path: Path) 
 
     with pytest.raises(CommandError, match="through a second connection"):
         migrate(path, create_beside, engine=engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_name_in_a_message_is_no_lock(told: bool) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            connection.execute("SELECT locked_at")
+        name = caught.value
+        connection.execute("CREATE TABLE t (a)")
+        connection.execute("INSERT INTO t VALUES (1), (2)")
+        reading = connection.execute("SELECT a FROM t")
+        reading.fetchone()
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            connection.execute("DROP TABLE t")
+        lock = caught.value
+    if not told:  # as before Python 3.11
+        name, lock = (sqlite3.OperationalError(str(error)) for error in (name, lock))
+    assert is_lock_error(lock)
+    assert "locked" in str(name)
+    assert not is_lock_error(name)
+    assert "no such column: locked_at" in explain(name, Path("test.db"))
+
+
+def test_a_failure_of_a_second_connection_is_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 0})
+
+    def revision(op: Operations) -> None:
+        op.execute("CREATE TABLE t (a)")
+        with op.get_bind().engine.connect() as other:
+            other.exec_driver_sql("SELECT locked_at FROM sqlite_master")
+
+    with pytest.raises(sa.exc.OperationalError, match="no such column: locked_at"):
+        migrate(path, revision, engine=engine)
     engine.dispose()
 
 

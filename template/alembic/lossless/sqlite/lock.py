@@ -7,6 +7,7 @@ Knows `BEGIN IMMEDIATE` and the errors of a lock that somebody else holds ("Isol
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 import sys
 import time
@@ -14,6 +15,8 @@ import time
 from alembic.util import CommandError
 
 _PATIENCE = 0.1  # seconds in SQLite's own busy handler for each attempt
+_BUSY, _LOCKED_TABLE = 5, 6  # result codes
+_LOCKED = re.compile(r"database (?:table |schema )?is locked(?:: .*)?", re.DOTALL)
 _LONGEST = 2**31 - 1  # milliseconds that it takes; it would not wait at all for more
 
 
@@ -70,8 +73,14 @@ def be_patient(connection: sqlite3.Connection, timeout: float) -> None:
 
 
 def is_lock_error(error: BaseException) -> bool:
-    """Whether SQLite said SQLITE_BUSY or SQLITE_LOCKED."""
-    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+    """Whether SQLite said SQLITE_BUSY or SQLITE_LOCKED because of a lock.
+
+    It says SQLITE_BUSY also of a connection's own statements ("SQL statements in progress"), and
+    names with "locked" in them stand in messages of other codes. Python before 3.11 tells no code.
+    """
+    code = getattr(error, "sqlite_errorcode", _BUSY) & 0xFF
+    said = isinstance(error, sqlite3.OperationalError) and _LOCKED.fullmatch(str(error))
+    return bool(said) and code in (_BUSY, _LOCKED_TABLE)
 
 
 def file_of(connection: sqlite3.Connection) -> str:

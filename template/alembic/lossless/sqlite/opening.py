@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 from alembic.util import CommandError
 from sqlalchemy import URL
 
+from .lock import is_lock_error
+
 HEADER = b"SQLite format 3\x00"
 COPY_UP_TO = 1 << 28  # bytes
 
@@ -172,7 +174,7 @@ def explain(error: BaseException, path: Path, *, writing: bool = False) -> str:
     """What an error of SQLite means for a person, and what to do."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     text = str(error)
-    if code in (5, 6) or "locked" in text:
+    if is_lock_error(error):
         return f"{path} is locked by another program. Wait until it is done, or close it, and run this again."
     if writing and (code == 8 or "readonly" in text):
         return f"{path} may only be read, so it cannot be stamped; --no-stamp does without. Nothing was written."
