@@ -16,7 +16,9 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.operations import Operations
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from lossless.sqlite import tokens
@@ -151,6 +153,19 @@ def test_a_full_disk_is_reported_and_the_revision_undone(tmp_path: Path) -> None
             environment.upgrade(connection=engine)
     assert environment.query("SELECT count(*) FROM c") == [(1,)]
     assert environment.heads() == ["r001"]
+
+
+@pytest.mark.parametrize("given", [{}, {"destination_rev": "head"}])
+def test_a_run_of_revisions_must_say_where_to(tmp_path: Path, given: dict[str, str]) -> None:
+    environment = environment_with(tmp_path, "CREATE TABLE t (a)", "op.drop_table('t')")
+    config = environment.config()
+    script = ScriptDirectory.from_config(config)
+    steps: Any = lambda heads, _: script._upgrade_revs("head", heads)  # noqa: E731
+    refused = pytest.raises(CommandError, match="give EnvironmentContext a destination_rev")
+    with nullcontext() if given else refused, EnvironmentContext(config, script, fn=steps, **given):
+        script.run_env()
+    assert environment.heads() == (["r002"] if given else ["r001"])
+    assert len(environment.query("PRAGMA table_info(t)")) == (0 if given else 1)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..backend import Backend, engine_for
 from . import offline
-from .impl import LosslessSQLiteImpl
+from .impl import LosslessSQLiteImpl, is_writing
 from .transactions import (
     HeadsMoved,
     MigrationTransactions,
@@ -64,6 +64,8 @@ class SQLiteBackend(Backend):
             transactions.know_blocks_of(migration)
             if "purge" in migration.opts:  # only `alembic stamp` has that, be it true or false
                 write_all_or_nothing(migration)
+        if isinstance(connection, Connection) and not is_writing(migration.opts):
+            refuse_steps(migration)
         while True:
             try:
                 super().run_migrations()
@@ -80,6 +82,24 @@ def write_all_or_nothing(migration: MigrationContext) -> None:
     `alembic stamp` of several branches is one thing, though Alembic takes a step for each.
     """
     migration.begin_transaction = lambda *_, **__: nullcontext()  # type: ignore[method-assign]
+
+
+def refuse_steps(migration: MigrationContext) -> None:
+    """Let a run that was taken for one that only reads stop before its first step.
+
+    It has no write lock, and nobody would look at its foreign keys.
+    """
+    begin = migration.begin_transaction
+
+    def begin_no_step(_per_migration: bool = False) -> Any:
+        if _per_migration:
+            raise CommandError(
+                "There are revisions to run, but where to was not said when the run began: give "
+                "EnvironmentContext a destination_rev, as Alembic's own commands do. Nothing was changed"
+            )
+        return begin()
+
+    migration.begin_transaction = begin_no_step  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -41,6 +41,11 @@ _alembics_own = Operations.batch_alter_table
 _RELATIVE = re.compile(r"(?:.+@)?[+-]\d+")  # "Relative Migration Identifiers" in Alembic's tutorial
 
 
+def is_writing(options: Mapping[str, Any]) -> bool:
+    """Whether a run with these options of a migration's context is to change anything."""
+    return bool(options.get("destination_rev") or options.get("purge"))
+
+
 class LosslessSQLiteImpl(ComparingImpl):
     """SQLite's part in Alembic."""
 
@@ -68,7 +73,7 @@ class LosslessSQLiteImpl(ComparingImpl):
         A run without a destination does not, nor one that finds the database there already.
         """
         super().start_migrations()
-        writing = bool(self.context_opts.get("destination_rev") or self.context_opts.get("purge"))
+        writing = is_writing(self.context_opts)
         if not writing:
             self.context_opts["dont_mutate"] = True
         if self.as_sql or self.connection is None:
