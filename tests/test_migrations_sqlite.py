@@ -783,6 +783,23 @@ def test_a_type_s_check_replaces_the_one_that_a_generated_revision_does_not_know
     assert "a constraint other already" in refused(path, alter("other"))
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        "CREATE TABLE u (b, {name}); CREATE VIEW v AS SELECT a, {name} FROM t, u",
+        "ALTER TABLE t ADD {name}",
+    ],
+)
+@pytest.mark.parametrize("name", ["_lossless_A", "_lossless_column"])
+def test_a_column_gets_another_case_whatever_else_there_is(
+    tmp_path: Path, others: str, name: str
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, f"CREATE TABLE t (a); {others.format(name=name)}")
+    migrate(path, lambda op: op.alter_column("t", "a", new_column_name="A"))
+    assert query(path, "SELECT name FROM pragma_table_info('t')")[0] == ("A",)
+
+
 def test_constraints_are_found_by_the_batch_s_naming_convention(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(path, "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (up REFERENCES p (id))")

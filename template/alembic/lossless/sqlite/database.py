@@ -212,10 +212,10 @@ class Database(ABC):
         return bool(self.query(f"SELECT 1 FROM {self.qualified(table)} LIMIT 1"))
 
     def unused_name(self, wanted: str) -> str:
-        """A name that nothing in the schema has yet."""
-        taken = {fold(found.name) for found in self.objects()}
+        """A name that nothing in the schema has yet, for a table or a column; no statement holds it."""
+        written = [fold(text) for found in self.objects() for text in (found.name, found.sql or "")]
         name, number = wanted, 1
-        while fold(name) in taken:
+        while any(fold(name) in text for text in written):
             number += 1
             name = f"{wanted}_{number}"
         return name
