@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,19 @@ def test_pip_installs_what_the_application_needs_and_alembic_runs(project: Path)
     installed = {line.split("==")[0].lower() for line in listed.splitlines()}
     assert {"alembic", "sqlalchemy"} <= installed
     assert not {"mypy", "pytest", "ruff", "sqlacodegen"} & installed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="the line is for a POSIX shell")
+def test_the_readme_s_line_for_pip_works_with_the_pip_of_the_oldest_python(
+    project: Path, tmp_path: Path
+) -> None:
+    (line,) = re.findall(r"^python3 -m venv .*", (project / "README.md").read_text(), re.MULTILINE)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").write_text(f'#!/bin/sh\nexec "{interpreter(PYTHONS[0])}" "$@"\n')
+    (tmp_path / "bin" / "python3").chmod(0o755)
+    run("sh", "-c", line, cwd=project, PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.defpath}")
+    assert "passed" in run(project / ".venv" / BIN / "pytest", "-q", cwd=project)
 
 
 @pytest.mark.slow
