@@ -100,6 +100,12 @@ def test_an_installed_wheel_needs_the_url_only(project: Path, tmp_path: Path) ->
     assert "set the environment variable DATABASE_URL" in run(
         *command, cwd=tmp_path, status=1
     ).replace("Set", "set")
+    # Its Alembic migrates, from the project's folder.
+    new = {"DATABASE_URL": f"sqlite:///{tmp_path / 'new.db'}"}
+    alembic = (venv / BIN / "alembic", "-c", project / "alembic.ini")
+    run(*alembic, "upgrade", "head", cwd=tmp_path, **new)
+    assert "No new upgrade operations detected." in run(*alembic, "check", cwd=tmp_path, **new)
+    assert run(*command, cwd=tmp_path, **new).strip() == "[]"
 
 
 @pytest.mark.slow
