@@ -77,7 +77,8 @@ def render(end: str, answers: str = "") -> Path:
     answers = str(store() / "answers.yml") if end == "from" else answers or memory()["answers_file"]
     command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", "--skip-tasks"]
     where = ["--vcs-ref", version(end), "--data-file", answers, str(TEMPLATE), str(folder)]
-    subprocess.run([*command, *where], check=False, capture_output=True)  # else all is changed
+    # If it fails, every file counts as changed.
+    subprocess.run([*command, *where], check=False, capture_output=True)
     return folder
 
 
@@ -292,7 +293,7 @@ def put_back_marks() -> None:
 
 
 def put_back_modes() -> None:
-    """Give files the rights they had; whether one can be run is in git, and so Copier's."""
+    """Give files the permissions they had; whether one can be run is in git, and so Copier's."""
     for path, mode in memory()["modes"].items():
         if os.path.isfile(path) and not os.path.islink(path):
             runs = (mode & 0o444) >> 2 if os.stat(path).st_mode & 0o100 else 0

@@ -68,7 +68,7 @@ def test_a_setting_with_which_git_changes_or_refuses_lines_is_refused(
         assert SHARED["alembic.ini"] in text
 
 
-@pytest.mark.skipif("sys.platform == 'win32'", reason="rights and links are others there")
+@pytest.mark.skipif("sys.platform == 'win32'", reason="permissions and links are others there")
 def test_rights_and_links_stay(project: Path) -> None:
     (project / "README.md").chmod(0o600)
     (project / "alembic.ini").chmod(0o640)
