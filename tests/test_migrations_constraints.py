@@ -263,6 +263,9 @@ def test_other_names_in_double_quotes_are_none_of_a_column(path: Path) -> None:
     fill(path, 'CREATE TABLE t ("My X")')
     text = '"t"."My X" COLLATE "nocase" <> CAST("abs"(1) AS "TEXT") AND "rowid" < 9'
     migrate(path, lambda op: op.create_check_constraint("ck", "t", text))
+    fill(path, "INSERT INTO t VALUES ('2')")
+    with pytest.raises(sqlite3.IntegrityError, match="ck"):
+        fill(path, "INSERT INTO t VALUES ('1')")
 
 
 AS_THEY_WILL_BE = {

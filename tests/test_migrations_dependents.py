@@ -307,6 +307,7 @@ def test_a_name_that_means_the_same_stays_allowed(database: Path, view: str) -> 
 def test_a_new_column_may_repair_a_view(database: Path) -> None:
     fill(database, MEANINGS)
     migrate(database, lambda op: op.add_column("u", sa.Column("missing", sa.Text)))
+    assert query(database, "SELECT * FROM broken") == []
 
 
 @pytest.mark.parametrize(
@@ -360,6 +361,8 @@ def test_a_table_that_nothing_uses_is_dropped_without_a_word(database: Path) -> 
         "CREATE TRIGGER own AFTER INSERT ON t BEGIN DELETE FROM t; END",
     )
     migrate(database, lambda op: op.drop_table("t"))
+    left = query(database, "SELECT name FROM sqlite_schema WHERE name <> 'alembic_version'")
+    assert left == [("u",), ("v",)]
 
 
 @pytest.mark.filterwarnings("ignore:Table .* is dropped")

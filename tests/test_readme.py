@@ -56,7 +56,7 @@ def test_the_first_command_makes_a_working_project_on_a_fresh_machine(
     assert "(head)" in run(project / ".venv" / "bin" / "alembic", "current", cwd=project)
 
 
-def test_the_second_command_runs_every_test() -> None:
+def test_the_second_command_is_the_one_ci_runs() -> None:
     """It is what runs this very test, so only its end is looked at here."""
     assert commands()[1].endswith(".venv/bin/pytest -n auto")
     assert "pip install --quiet --group test" in commands()[1]
