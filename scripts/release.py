@@ -124,14 +124,14 @@ def interface_problems(repository: Path, version: str) -> Iterator[str]:
 
 
 def questions(repository: Path) -> dict[str, dict[str, Any]]:
-    """The questions of copier.yml and of what it includes."""
-    loader = type("Loader", (yaml.SafeLoader,), {})
-    loader.add_constructor("!include", lambda _, node: {"included": node.value})
-    found: dict[str, dict[str, Any]] = {}
-    for part in yaml.load_all((repository / "copier.yml").read_text("utf-8"), Loader=loader):
-        if set(part) == {"included"}:
-            part = yaml.safe_load((repository / part["included"]).read_text("utf-8"))
-        found |= {name: data for name, data in part.items() if not name.startswith("_")}
+    """The questions of copier.yml by name."""
+    return {name: data for name, data in config(repository).items() if not name.startswith("_")}
+
+
+def config(repository: Path) -> dict[str, Any]:
+    """All of copier.yml: settings, whose names begin with an underscore, and questions."""
+    found = yaml.safe_load((repository / "copier.yml").read_text("utf-8"))
+    assert isinstance(found, dict)
     return found
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import yaml
 
 from rendering import REPOSITORY
 
@@ -24,16 +23,7 @@ def program(path: str) -> ModuleType:
 
 
 release = program("scripts/release.py")
-
-
-def settings() -> dict[str, list[str]]:
-    """The settings of copier.yml: what stands before its questions."""
-    loader = type("Loader", (yaml.SafeLoader,), {})
-    loader.add_constructor("!include", lambda _, node: {})
-    found: dict[str, list[str]] = {}
-    for part in yaml.load_all((REPOSITORY / "copier.yml").read_text("utf-8"), Loader=loader):
-        found |= part
-    return found
+CONFIG = release.config(REPOSITORY)
 
 
 def owned_by(who: str) -> list[str]:
@@ -59,10 +49,10 @@ def test_copier_leaves_alone_what_is_the_persons() -> None:
         re.fullmatch(
             r"{% if _copier_operation == 'update' or existing_project %}(.*){% endif %}", p
         )
-        for p in settings()["_exclude"]
+        for p in CONFIG["_exclude"]
     ]
     assert [match[1] for match in once if match] == persons()
-    assert settings()["_skip_if_exists"] == persons()
+    assert CONFIG["_skip_if_exists"] == persons()
 
 
 def test_the_migration_leaves_alone_what_is_the_persons() -> None:
@@ -80,5 +70,5 @@ def test_excludes_ask_for_no_variable_that_an_older_version_may_lack() -> None:
     from jinja2 import Environment, StrictUndefined
 
     jinja = Environment(undefined=StrictUndefined)
-    for pattern in settings()["_exclude"]:
+    for pattern in CONFIG["_exclude"]:
         jinja.from_string(pattern).render(_copier_operation="update")

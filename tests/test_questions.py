@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import rendering
+from test_ownership import release
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -282,12 +282,6 @@ def test_a_person_who_types_a_bad_answer_is_asked_again(
         )  # fmt: skip
 
 
-def questions() -> dict[str, dict[str, Any]]:
-    """The questions of copier.yml by name."""
-    found = yaml.safe_load((rendering.REPOSITORY / "copier.yml").read_text("utf-8"))
-    return {name: value for name, value in found.items() if not name.startswith("_")}
-
-
 def reserved_names() -> set[str]:
     """The names that a package may not have."""
     text = (rendering.REPOSITORY / "package_names.jinja").read_text("utf-8")
@@ -295,13 +289,14 @@ def reserved_names() -> set[str]:
 
 
 def test_nine_questions_at_most_are_asked_in_the_plain_case() -> None:
+    questions = release.questions(rendering.REPOSITORY)
     asked = [
         name
-        for name, question in questions().items()
+        for name, question in questions.items()
         if question.get("when", True) is True and question.get("ask", True) is not False
     ]
     assert len(asked) <= 9, asked
-    assert all("default" in question for question in questions().values())
+    assert all("default" in question for question in questions.values())
 
 
 def test_every_name_that_would_shadow_a_module_is_reserved() -> None:

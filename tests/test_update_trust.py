@@ -11,7 +11,7 @@ import pytest
 
 import rendering
 from rendering import REPOSITORY
-from test_ownership import settings
+from test_ownership import CONFIG
 
 HOOKS = list((REPOSITORY / "hooks").glob("*.py"))
 
@@ -19,8 +19,8 @@ HOOKS = list((REPOSITORY / "hooks").glob("*.py"))
 def commands() -> list[str]:
     """Every command of copier.yml that Copier runs, as README names it."""
     found = []
-    for entry in [*settings()["_tasks"], *settings()["_migrations"]]:
-        python, script, *arguments = entry["command"]  # type: ignore[index]
+    for entry in [*CONFIG["_tasks"], *CONFIG["_migrations"]]:
+        python, script, *arguments = entry["command"]
         assert python == "{{ _copier_python }}"
         words = [script.removeprefix("{{ _copier_conf.src_path }}/")]
         found.append(" ".join(words + [word for word in arguments if "{" not in word]))
@@ -31,7 +31,7 @@ def test_readme_lists_every_command_and_no_other() -> None:
     text = (REPOSITORY / "README.md").read_text("utf-8")
     listed = text.partition("<!-- trust -->")[2].partition("<!-- /trust -->")[0]
     assert re.findall(r"^\|[^|]*\| `(hooks/[^`]+)` \|", listed, flags=re.M) == commands()
-    assert "_jinja_extensions" not in settings()
+    assert "_jinja_extensions" not in CONFIG
     assert {path.name for path in HOOKS} == set(re.findall(r"`hooks/([^ `]+)", listed))
 
 

@@ -136,15 +136,22 @@ def update(
 
 def state(project: Path) -> tuple[dict[str, bytes], str]:
     """Files with their content, and what git says of them."""
-    return rendering.files(project), rendering.git("status", "--short", "--ignored", cwd=project)
+    command = ("git", "status", "--short", "--ignored")
+    return rendering.files(project), rendering.run(*command, cwd=project, status=None)
 
 
-def refused(project: Path, reason: str, *arguments: str, **environment: str) -> str:
-    """The update fails before it changes anything; give what it says."""
+def refused(
+    project: Path, reason: str, *arguments: str, traceback: bool = False, **environment: str
+) -> str:
+    """The update fails before it changes anything; give what it says.
+
+    Args:
+        traceback: whether the reason stands below one, which is Copier's.
+    """
     before = state(project)
     said = update(project, *arguments, status=1, **environment)
     assert reason in said
-    assert "Traceback" not in said
+    assert ("Traceback" in said) == traceback
     assert state(project) == before
     return said
 
