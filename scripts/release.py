@@ -39,7 +39,8 @@ def main(command: str, version: str, repository: Path = REPOSITORY) -> int:
         return 0
     found = list(problems(repository, version))
     if not found and command == "tag":
-        tests = subprocess.run([sys.executable, "-m", "pytest"], cwd=repository, check=False)
+        everything = [sys.executable, "-m", "pytest", "-n", "auto"]
+        tests = subprocess.run(everything, cwd=repository, check=False)
         found = ["the tests fail"] if tests.returncode else []
     for problem in found:
         print(f"{version}: {problem}", file=sys.stderr)
