@@ -1,7 +1,7 @@
 """Conflicts of a merge that nobody has resolved yet, in the files that Alembic works with.
 
-Called by env.py before anything else. This module knows the marks that git leaves, at the start of
-a line or in a comment, and nothing of what the files mean.
+Called by env.py when it has imported the models, before anything else. This module knows the marks
+that git leaves, at the start of a line or in a comment, and nothing of what the files mean.
 """
 
 from __future__ import annotations

@@ -238,7 +238,10 @@ class LosslessSQLiteImpl(ComparingImpl):
         self.run_operations(table_name, [("drop_column", (table_name, column), options)], schema)
 
     def add_constraint(self, const: Constraint, **options: Any) -> None:
-        """Also the CHECK of a new type, which Alembic still makes for the column's earlier name."""
+        """Add a constraint, in which a column may have the name that `alter_column` has just changed.
+
+        So Alembic makes the CHECK of a column's new type.
+        """
         renamed = self._just_renamed.get((const.table.schema, const.table.name), {})
         self._run_on_table_of(const, ("add_constraint", (const,), options), renamed)
 

@@ -1,7 +1,7 @@
 """Alembic's operations on one table, one after the other, as changes of its statement.
 
-Speaks Alembic's names of operations and SQLAlchemy's objects on the one side, `TableChange` and
-`rename` on the other. Knows nothing of how a change is carried out.
+Speaks Alembic's names of operations and SQLAlchemy's objects on the one side, `TableChange`,
+`rename_column` and `rename_table` on the other. Knows nothing of how a change is carried out.
 """
 
 from __future__ import annotations

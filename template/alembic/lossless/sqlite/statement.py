@@ -123,11 +123,6 @@ class Default(Constraint):
 
     expression: str
 
-    @property
-    def parenthesised(self) -> bool:
-        """Whether it is DEFAULT (expression), which is computed for each new row."""
-        return self.expression.startswith("(")
-
 
 @dataclass(frozen=True)
 class Collate(Constraint):
@@ -243,17 +238,13 @@ class CreateTable(Constrained):
     sql: str
     name: str
     name_token: Token
-    temporary: bool
-    if_not_exists: bool
-    schema: str | None
     columns: tuple[Column, ...]
     constraints: tuple[Constraint, ...]  # those of the columns, then those of the table
     options: tuple[str, ...]  # "STRICT", "WITHOUT ROWID"
     commas: tuple[int, ...] = field(
         repr=False
     )  # offsets of the commas between columns and constraints
-    open: int = field(repr=False)  # offset of the parenthesis that opens the list
-    close: int = field(repr=False)  # offset of the one that closes it
+    close: int = field(repr=False)  # offset of the parenthesis that closes the list
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -555,15 +546,16 @@ class _Parser:
 
     def statement(self) -> CreateTable:
         self.expect("CREATE")
-        temporary = self.accept("TEMP") or self.accept("TEMPORARY")
+        if not self.accept("TEMP"):
+            self.accept("TEMPORARY")
         self.expect("TABLE")
-        if_not_exists = self.accept("IF", "NOT", "EXISTS")
-        name, schema = self.name(), None
+        self.accept("IF", "NOT", "EXISTS")
+        name = self.name()
         if self.accept("."):
-            schema, name = name.name, self.name()
+            name = self.name()
         if self.word() != "(":
             raise NotACreateTable(f"no list of columns: {self.sql[:60]!r}")
-        opening = self.take().start
+        self.take()
         columns, table_constraints, commas = self.items()
         closing = self.expect(")").start
         options = tuple(self.table_options())
@@ -571,9 +563,6 @@ class _Parser:
             sql=self.sql,
             name=name.name,
             name_token=name,
-            temporary=temporary,
-            if_not_exists=if_not_exists,
-            schema=schema,
             columns=columns,
             constraints=(
                 *(c for column in columns for c in column.constraints),
@@ -581,7 +570,6 @@ class _Parser:
             ),
             options=options,
             commas=commas,
-            open=opening,
             close=closing,
         )
 

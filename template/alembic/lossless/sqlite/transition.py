@@ -459,7 +459,10 @@ def _reference(key: ForeignKey) -> tuple[str | None, ...]:
 
 
 def constant_value(default: str) -> str | None:
-    """A default's value as text if it is a constant, which ALTER TABLE ADD COLUMN asks for."""
+    """The one token of a default that is a constant, which ALTER TABLE ADD COLUMN asks for.
+
+    Without its sign and parentheses, words in upper case: it tells NULL from other constants.
+    """
     tokens = list(significant(tokenize(default)))
     bare = tokens[0].text != "("
     while len(tokens) > 2 and tokens[0].text == "(" and tokens[-1].text == ")":
@@ -477,5 +480,5 @@ def constant_value(default: str) -> str | None:
 
 
 def _value(default: str | None) -> str | None:
-    """A default's text without the parentheses that change nothing."""
+    """A default as written, to compare; None also for DEFAULT NULL, which is as good as none."""
     return None if default is None or fold(default) == "null" else default
