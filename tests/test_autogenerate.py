@@ -297,6 +297,36 @@ def test_constraints_get_names_so_that_downgrade_can_drop_them(environment: Envi
     assert not [line for line in differences(before, after) if "names" not in line]
 
 
+@pytest.mark.parametrize("convention", [{}, CONVENTION], ids=["no names", "names"])
+@pytest.mark.parametrize("gone", ["unique", "column"])
+def test_a_unique_constraint_without_a_name_is_missed(
+    environment: Environment, gone: str, convention: dict[str, str]
+) -> None:
+    environment.revision('op.execute("CREATE TABLE mail (a TEXT UNIQUE, b TEXT, UNIQUE (b, a))")')
+    environment.upgrade()
+
+    def with_mail(unique: bool, *columns: sa.Column[Any]) -> sa.MetaData:
+        metadata = models(name(), team(), age(), naming_convention=convention)
+        keys = [sa.UniqueConstraint("b", "a")] if unique else []
+        sa.Table("mail", metadata, *columns, sa.Column("b", sa.Text), *keys)
+        return metadata
+
+    assert generate(environment, with_mail(True, sa.Column("a", sa.Text, unique=True))) is None
+    columns = [] if gone == "column" else [sa.Column("a", sa.Text)]
+    before = shape(environment.database)
+    assert generate(environment, with_mail(False, *columns)) is not None
+    environment.upgrade()
+    assert "UNIQUE" not in str(
+        environment.query("SELECT sql FROM sqlite_schema WHERE name = 'mail'")
+    )
+    environment.downgrade()
+    after = environment.query("SELECT name FROM pragma_index_list('mail') WHERE origin = 'u'")
+    assert len(after) == 2
+    assert gone == "column" or not [
+        line for line in differences(before, shape(environment.database)) if "names" not in line
+    ]
+
+
 def test_a_terminal_is_needed_to_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     assert renames.terminal() is None

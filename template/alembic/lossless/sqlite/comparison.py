@@ -15,10 +15,20 @@ from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations.ops import UpgradeOps
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import ClauseElement, Column, ForeignKey, ForeignKeyConstraint, Index, inspect
+from sqlalchemy import (
+    ClauseElement,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    inspect,
+)
 from sqlalchemy.schema import CreateIndex
+from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeEngine
 
+from ..metadata import DEFAULT_CONVENTION, conventional_name
 from ..native import escape_colons
 from .reflection import CatalogueInspector
 from .tokens import fold, significant, tokenize
@@ -38,7 +48,26 @@ class ComparingImpl(SQLiteImpl):
         metadata_unique_constraints: Any,
         metadata_indexes: Any,
     ) -> None:
-        """Nothing to skip: expression indexes are reflected."""
+        """Name constraints that have no name as a revision calls them: else Alembic overlooks that one is gone.
+
+        ("What does Autogenerate Detect (and what does it not detect?)" in its documentation: anonymously named
+        constraints.) Nothing is to be skipped: expression indexes are reflected.
+        """
+        known = [*metadata_unique_constraints, *metadata_indexes]
+        convention = {
+            **DEFAULT_CONVENTION,
+            **(known[0].table.metadata.naming_convention if known else {}),
+        }
+        taken = {found.name for found in (*conn_uniques, *conn_indexes)}
+        for unique in conn_uniques:
+            if unique.name is None:
+                names = [column.name for column in unique.columns]
+                name = conventional_name(
+                    unique.table.name, names, UniqueConstraint(*names), convention
+                )
+                if name is not None and name not in taken:
+                    unique.name = conv(name)
+                    taken.add(name)
 
     def correct_for_autogen_foreignkeys(
         self, conn_fks: set[ForeignKeyConstraint], metadata_fks: set[ForeignKeyConstraint]
