@@ -691,9 +691,9 @@ def test_duplicates_are_shown(tmp_path: Path) -> None:
             sa.Integer(),
             r"INTEGER, and 6 .*: '0049171'; '0+'\.\.\.; '\+1'; '2\.50'; ' 7' and more\.",
         ),
-        (sa.Float(), r"FLOAT, and 7 of its texts would not come back"),
+        (sa.Float(), r"FLOAT, and 7 of its values would not come back"),
         (sa.String(5), None),
-        (sa.DateTime(), r"DATETIME, and 6 of its texts"),
+        (sa.DateTime(), r"DATETIME, and 6 of its values"),
     ],
 )
 def test_texts_that_become_other_numbers_are_told(
@@ -708,6 +708,41 @@ def test_texts_that_become_other_numbers_are_told(
     with pytest.warns(UserWarning, match=told) if told else nullcontext():
         migrate(path, lambda op: op.alter_column("t", "a", type_=type_))
     migrate(path, lambda op: op.alter_column("t", "a", type_=sa.Text()))  # says nothing
+
+
+@pytest.mark.parametrize(
+    "default", ["TRUE", "false", "1e3", "1.50", "007", "12", "-12", "'x'", "1234567890123"]
+)
+def test_a_new_column_has_the_same_default_in_old_rows_and_new(
+    tmp_path: Path, default: str
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
+    column = sa.Column("a", sa.Text, server_default=sa.text(default), nullable=False)
+    migrate(path, lambda op: op.add_column("t", column))
+    fill(path, "INSERT INTO t (id) VALUES (2)")
+    assert len(query(path, "SELECT DISTINCT a, typeof(a) FROM t")) == 1
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "new", "told"),
+    [
+        ("INTEGER", "9007199254740993", sa.Float(), "1 of its values .*: 9007199254740993"),
+        ("REAL", "0.1 + 0.2", sa.String(), "1 of its values .*: 0.30000000000000004"),
+        ("NUMERIC", "0.1 + 0.2", sa.Text(), "1 of its values"),
+        ("INTEGER", "9007199254740992", sa.Float(), None),
+        ("REAL", "0.1", sa.String(), None),
+        ("INTEGER", "9007199254740993", sa.String(), None),
+    ],
+)
+def test_digits_that_a_new_type_does_not_keep_are_told(
+    tmp_path: Path, old: str, value: str, new: sa.types.TypeEngine[Any], told: str | None
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, f"CREATE TABLE t (a {old}); INSERT INTO t VALUES ({value}), (1), (NULL), ('x')")
+    with pytest.warns(UserWarning, match=told) if told else nullcontext():
+        migrate(path, lambda op: op.alter_column("t", "a", type_=new))
 
 
 def test_rows_that_a_strict_type_does_not_take_are_shown(tmp_path: Path) -> None:

@@ -127,7 +127,33 @@ def parent_check(
     )
 
 
-def becomes_other_number(column: str, affinity: str) -> str:
+def is_not_kept(column: str, old: str, new: str) -> str | None:
+    """SQL that is true for a value which does not come back as it was from a column of another affinity.
+
+    Texts that are numbers become some, and '007' is 7 then; a real number has fewer digits than a large
+    integer, and as text fewer than it has itself ("Type Affinity", datatype3.html, section 3).
+
+    Args:
+        column: the column's name, quoted.
+        old: the affinity it has.
+        new: the affinity that it gets.
+
+    Returns:
+        The condition; None if every value is kept.
+    """
+    lost = []
+    if new in ("integer", "real", "numeric") and old in ("text", "blob"):
+        lost.append(_becomes_other_number(column, new))
+    if new == "real" and old != "real":
+        lost.append(f"typeof({column}) = 'integer' AND CAST({column} AS REAL) <> {column}")
+    if new == "text" and old not in ("text", "integer"):
+        lost.append(
+            f"typeof({column}) = 'real' AND CAST(CAST({column} AS TEXT) AS REAL) <> {column}"
+        )
+    return " OR ".join(f"({condition})" for condition in lost) or None
+
+
+def _becomes_other_number(column: str, affinity: str) -> str:
     """SQL that is true for text which a column of an affinity stores as a number, read otherwise.
 
     A number in a comparison makes a number of text that is one throughout ("Type Conversions Prior

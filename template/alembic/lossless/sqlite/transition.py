@@ -32,9 +32,9 @@ from .meaning import meaning_of, mentioned_columns
 from .rebuild import TEMPORARY, column_changes_content, ignoring_checks, rebuild
 from .rows import (
     RowCheck,
-    becomes_other_number,
     condition_check,
     explain_unfit,
+    is_not_kept,
     never_null,
     null_check,
     parent_check,
@@ -98,7 +98,7 @@ class Transition:
         with self.database.savepoint():
             for check in self._checks_before():
                 check.run(self.database, self.old)
-            converted = self._converted_texts()
+            converted = self._converted_values()
             if not all(self._can_be_used(key) for key in self._new_keys()):
                 self.database.before_change_of_keys()
             self._take_least_invasive_way()
@@ -255,34 +255,30 @@ class Transition:
             found.append(sorted((fold(name or ""), fold(collation)) for name, collation in members))
         return found
 
-    # -- what a new type makes of texts
+    # -- what a new type makes of values
 
-    def _converted_texts(self) -> list[str]:
-        """What to say of texts that a new type makes numbers which read otherwise: '007' is 7."""
+    def _converted_values(self) -> list[str]:
+        """What to say of values that do not come back from a new type as they were."""
         told: list[str] = []
         for column in self.new.columns if self.database.live else ():
             source = self.old.find_column(self.sources.get(fold(column.name), ""))
-            if source is None or not self._makes_numbers(source, column):
+            if source is None or (self.new.strict and fold(column.declared_type) == "any"):
                 continue
             name = quote_name(source.name)
-            condition = becomes_other_number(name, affinity(column.declared_type))
+            kinds = affinity(source.declared_type), affinity(column.declared_type)
+            condition = is_not_kept(name, *kinds)
+            if condition is None:
+                continue
             rows = f"FROM {self.database.qualified(self.old.name)} WHERE {condition}"
             found = self.database.find_keys(f"SELECT {name} {rows}")
             if found:
                 count = self.database.query(f"SELECT count(*) {rows}")[0][0]
                 told.append(
                     f"Column {column.name} of table {self.new.name} becomes {column.declared_type}, "
-                    f"and {count} of its texts would not come back from that as they were: {found}. "
-                    "Keep a text type, unless they are meant as numbers"
+                    f"and {count} of its values would not come back from that as they were: {found}. "
+                    "Keep the type, unless that is meant"
                 )
         return told
-
-    def _makes_numbers(self, old: Column, new: Column) -> bool:
-        """Whether texts that look like numbers become some."""
-        if self.new.strict and fold(new.declared_type) == "any":
-            return False
-        numbers = affinity(new.declared_type) in ("integer", "real", "numeric")
-        return numbers and affinity(old.declared_type) in ("text", "blob")
 
     # -- the ways
 
@@ -344,7 +340,9 @@ class Transition:
         if default is None:
             return column.not_null is None or not self.database.has_rows(self.old.name)
         value = constant_value(default.expression)
-        return value is not None and not (value == "NULL" and column.not_null)
+        if value is None or (value == "NULL" and column.not_null):
+            return False
+        return affinity(column.declared_type) != "text" or _is_same_as_text(value)
 
     def _only_the_schema_differs(self, kept: CreateTable) -> bool:
         """Whether the rows and indexes on disk are right for the wanted table as they are."""
@@ -477,6 +475,16 @@ def constant_value(default: str) -> str | None:
         return word
     name = tokens[0].kind in (Kind.WORD, Kind.QUOTED) and not word.startswith("CURRENT_")
     return word if bare and name else None  # DEFAULT name means the text "name"
+
+
+def _is_same_as_text(value: str) -> bool:
+    """Whether rows that read a default from a text column's schema find what is stored for new ones.
+
+    For them TRUE is a number, and another number is spelt as in the schema.
+    """
+    if value[:1].isdigit() or value[:1] == ".":
+        return value.isdigit() and str(int(value)) == value
+    return value not in ("TRUE", "FALSE")
 
 
 def _value(default: str | None) -> str | None:
