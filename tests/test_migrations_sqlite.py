@@ -499,6 +499,37 @@ def test_records_that_were_copied_as_they_are_keep_what_a_default_said(
 
 
 @pytest.mark.parametrize(
+    ("options", "late"),
+    [
+        ("", "id > 10000"),
+        ("", "id = 12000"),
+        ("", "id BETWEEN 6000 AND 6400"),
+        (" WITHOUT ROWID", "id = 9000"),
+    ],
+)
+def test_rows_that_came_from_another_file_are_found_among_others(
+    tmp_path: Path, options: str, late: str
+) -> None:
+    """In a file in which nothing was ever altered, in which not all rows are asked."""
+    path = tmp_path / "test.db"
+    other = f"ATTACH '{tmp_path / 'other.db'}' AS other;"
+    fill(
+        path,
+        f"{other} CREATE TABLE other.t (id INTEGER PRIMARY KEY, a){options};"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000) "
+        "INSERT INTO other.t SELECT i, 1 FROM n;"
+        f"ALTER TABLE t ADD COLUMN b DEFAULT 5; UPDATE t SET a = 2 WHERE NOT {late};",
+    )
+    fill(
+        path,
+        f"{other} CREATE TABLE t (id INTEGER PRIMARY KEY, a, b DEFAULT 5){options};"
+        "INSERT INTO t SELECT * FROM other.t;",
+    )
+    migrate(path, lambda op: op.alter_column("t", "b", server_default="9"))
+    assert query(path, "SELECT DISTINCT b FROM t") == [(5,)]
+
+
+@pytest.mark.parametrize(
     ("columns", "scans"),
     [
         ("a INT, b INT DEFAULT 5", True),

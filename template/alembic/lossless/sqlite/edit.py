@@ -16,9 +16,9 @@ nor in a table from which records can be copied as they are:
   - NOT NULL without a default, the INTEGER PRIMARY KEY, in the key of a WITHOUT ROWID table, or
     STORED, which it refuses;
   - the first column: where all before it have been dropped, one of them had rows to be rewritten.
-Otherwise the rows are asked, which takes one scan. Only the first of them are where the schema has
-never been changed except by adding whole objects to it: records that lack a value can then have come
-from another file alone, as they are, and begin with its oldest.
+Otherwise the rows are asked, which takes one scan. Where the schema has never been changed except by
+adding whole objects to it, records that lack a value can only have come from another file, as they
+are; they come in numbers, and a sample of the rows is asked.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ import secrets
 from collections.abc import Mapping
 
 from .database import Database
+from .rows import rowid_name
 from .statement import Column, CreateTable
 from .tokens import fold, quote_name, quote_string
 
-FIRST_ROWS = 10_000
+SAMPLE_AT_EACH_END, SAMPLE_BETWEEN = 2_000, 500  # rows
 
 
 def write_schema(database: Database, statements: Mapping[tuple[str, str], str]) -> None:
@@ -65,8 +66,8 @@ def is_stored_everywhere(database: Database, table: CreateTable, name: str) -> b
         return True
     if not database.live:
         return False
-    first = FIRST_ROWS if _only_ever_grown(database) else None
-    return not _some_row_reads_default(database, table, name, first)
+    sampled = not table.without_rowid and _only_ever_grown(database)
+    return not _some_row_reads_default(database, table, name, sampled=sampled)
 
 
 def _cannot_have_been_added(table: CreateTable, column: Column) -> bool:
@@ -94,24 +95,41 @@ def _only_ever_grown(database: Database) -> bool:
 
 
 def _some_row_reads_default(
-    database: Database, table: CreateTable, name: str, first: int | None
+    database: Database, table: CreateTable, name: str, *, sampled: bool
 ) -> bool:
     """Give the column an unmistakable default for a moment, and look for rows that show it.
 
     Args:
-        first: how many rows to look at; None for all.
+        sampled: whether to look at a sample of the rows instead of all.
     """
     mark = f"x'{secrets.token_hex(16)}'"
     write_schema(database, {("table", table.name): table.with_default(name, mark).sql})
     source = f"{database.qualified(table.name)} {_past_other_indexes(database, table)}"
-    if first is not None:
-        source = f"(SELECT {quote_name(name)} FROM {source} LIMIT {first})"
+    rowid = rowid_name(table)
+    if sampled and rowid is not None:
+        source = f"({_sample(source, quote_name(name), rowid)})"
     found = database.query(
         # The mark is no text, and a collation of an application may not be here.
         f"SELECT 1 FROM {source} WHERE +{quote_name(name)} IS {mark} COLLATE BINARY LIMIT 1"
     )
     write_schema(database, {("table", table.name): table.sql})
     return bool(found)
+
+
+def _sample(source: str, column: str, rowid: str) -> str:
+    """A query for a column of the first and the last rows, and of some all over the table."""
+    ends = [
+        f"SELECT * FROM (SELECT {column} FROM {source} ORDER BY {rowid} {order} LIMIT {SAMPLE_AT_EACH_END})"
+        for order in ("ASC", "DESC")
+    ]
+    lowest, highest = (f"(SELECT {edge}({rowid}) FROM {source})" for edge in ("min", "max"))
+    place = f"{lowest} + CAST((1.0 * {highest} - {lowest}) * number / {SAMPLE_BETWEEN} AS INTEGER)"
+    return (
+        f"WITH RECURSIVE place(number) AS "
+        f"(SELECT 1 UNION ALL SELECT number + 1 FROM place WHERE number < {SAMPLE_BETWEEN}) "
+        f"{ends[0]} UNION ALL {ends[1]} UNION ALL SELECT "
+        f"(SELECT {column} FROM {source} WHERE {rowid} >= {place} ORDER BY {rowid} LIMIT 1) FROM place"
+    )
 
 
 def _past_other_indexes(database: Database, table: CreateTable) -> str:
