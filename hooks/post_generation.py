@@ -10,7 +10,8 @@ Copier runs this in the project's folder, with its own Python and nothing but th
 
 It runs the project's own commands and prints what fails, so that a person can go on by hand. It ends
 with 0 even then: Copier deletes a new project whose task fails, and a missing network is no reason.
-It knows nothing of questions and answers, and touches nothing outside the project's folder.
+It knows nothing of questions and answers. Outside the project's folder it touches only the database, by
+those commands, and installers' caches.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Backend(ABC):
             url: the database's address; not used when `connection` is given.
             connection: one that Alembic's caller brings along, as tests do
                 (Alembic's cookbook, "Sharing a Connection across one or more programmatic commands").
-            lock_timeout: seconds to wait for another migrator or writer.
+            lock_timeout: seconds to wait for another migrator or writer, where a backend has a lock.
 
         Raises:
             CommandError: the database cannot be reached.

@@ -18,7 +18,7 @@ from .backend import Backend, engine_for
 
 
 class ServerBackend(Backend):
-    """A database behind a network address."""
+    """A database behind a network address. Migrators do not wait for each other yet: there is no lock."""
 
     @contextmanager
     def migration_connection(
