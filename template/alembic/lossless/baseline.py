@@ -14,7 +14,7 @@ from pathlib import Path
 from alembic import op
 from alembic.util import CommandError
 
-from .native import Native, NativeObject, Source, native_for
+from .native import Native, Source, native_for
 
 TEMPLATE = '''"""Baseline: the database as it was adopted.
 
@@ -44,41 +44,32 @@ def downgrade() -> None:
 '''
 
 
+class NotText(CommandError, UnicodeError):
+    """A statement holds bytes that are not UTF-8. The database kept them, and no driver takes them."""
+
+
 def write(source: Source, native: Native, folder: Path) -> str:
     """Write the baseline's two files.
 
     Returns:
         The revision's identifier: it follows from the content, so that adopting twice gives the same.
-
-    Raises:
-        CommandError: a statement could not be run again.
     """
-    for found in source.objects:
-        refuse_bytes(found)
-    script = native.join_script(source.objects).encode()
-    revision = hashlib.sha256(script).hexdigest()[:12]
+    script = native.join_script(source.objects)
+    revision = hashlib.sha256(script.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     name = f"{revision}_baseline"
-    (folder / f"{name}.sql").write_bytes(script)
+    (folder / f"{name}.sql").write_bytes(script.encode("utf-8", "surrogateescape"))
     (folder / f"{name}.py").write_text(TEMPLATE.format(revision=revision), encoding="utf-8")
     return revision
 
 
-def refuse_bytes(found: NativeObject) -> None:
-    """See that a statement is text: the bytes of one that is not are read as lone surrogates, and no driver takes those."""
-    for text in (found.name, found.sql):
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            shown = text[max(error.start - 20, 0) : error.end + 20]
-            raise CommandError(
-                f"The statement that makes {found.kind} {found.name!r} is not UTF-8, at {shown!r}: Python cannot run "
-                "it, so there can be no baseline. Nothing was written. Make the object again with text that is UTF-8"
-            ) from error
-
-
 def create(script: Path) -> None:
-    """Run the script: in an empty database this makes everything that the adopted one had."""
+    """Run the script: in an empty database this makes everything that the adopted one had.
+
+    Raises:
+        NotText: a statement cannot be run.
+    """
     for statement in native_for(op.get_context().dialect.name).split_script(read(script)):
+        refuse_bytes(statement)
         execute(statement)
 
 
@@ -91,8 +82,20 @@ def drop(script: Path) -> None:
 
 
 def read(script: Path) -> str:
-    """The script's text; line ends are part of the statements and stay as they are."""
-    return script.read_bytes().decode()
+    """The script's text, as it was written; line ends are part of the statements and stay as they are."""
+    return script.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def refuse_bytes(statement: str) -> None:
+    """See that a statement is text: bytes that are not UTF-8 were read as lone surrogates."""
+    try:
+        statement.encode()
+    except UnicodeEncodeError as error:
+        shown = statement[max(error.start - 20, 0) : error.end + 20]
+        raise NotText(
+            f"{statement[:40]!r} is not UTF-8, at {shown!r}, and Python runs no such statement. "
+            "Make that object again with text that is UTF-8"
+        ) from error
 
 
 def execute(statement: str) -> None:
