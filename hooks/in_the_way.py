@@ -133,7 +133,7 @@ def refuse_settings() -> None:
     wrong = []
     if setting("apply.whitespace") not in ("", "nowarn", "warn"):
         wrong.append("apply.whitespace")
-    if setting("core.quotePath", "--type=bool") == "false":
+    if setting("core.quotePath", "--type=bool", default="true") == "false":
         wrong += [] if all(map(str.isascii, listed())) else ["core.quotePath"]
     if setting("status.showUntrackedFiles") in ("no", "false"):  # the *.rej of a merge are such
         wrong.append("status.showUntrackedFiles")
@@ -145,9 +145,9 @@ def refuse_settings() -> None:
         )
 
 
-def setting(name: str, *options: str) -> str:
-    """A setting of git's; the empty text if it is not set."""
-    return git("config", *options, "--default", "", "--get", name).decode().strip()
+def setting(name: str, *options: str, default: str = "") -> str:
+    """A setting of git's, or the default if it is not set."""
+    return git("config", *options, "--default", default, "--get", name).decode().strip()
 
 
 def settings(wanted: list[str]) -> str:

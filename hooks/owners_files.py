@@ -73,12 +73,12 @@ def is_owners(path: str) -> bool:
 @cache
 def render(end: str, answers: str = "") -> Path:
     """The project as one of the two versions writes it, rendered with that version's answers."""
-    folder = Path(tempfile.mkdtemp(dir=store()), "project")
-    answers = str(store() / "answers.yml") if end == "from" else answers or memory()["answers_file"]
+    folder = Path(tempfile.mkdtemp(dir=store().absolute()))
+    known = store() / "answers.yml" if end == "from" else answers or memory()["answers_file"]
     command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", "--skip-tasks"]
-    where = ["--vcs-ref", version(end), "--data-file", answers, str(TEMPLATE), str(folder)]
-    # If it fails, every file counts as changed.
-    subprocess.run([*command, *where], check=False, capture_output=True)
+    where = ["--vcs-ref", version(end), "--data-file", os.path.abspath(known), str(TEMPLATE), "."]
+    # Not in the project: Python would import its types.py. If it fails, every file counts as changed.
+    subprocess.run([*command, *where], cwd=folder, check=False, capture_output=True)
     return folder
 
 

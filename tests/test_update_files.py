@@ -31,6 +31,16 @@ def test_a_retired_file_goes_if_nobody_changed_it(project: Path) -> None:
     assert not (project / "alembic" / "lossless" / "retired.py").exists()
 
 
+def test_modules_called_like_pythons_own_are_not_imported(project: Path) -> None:
+    for module in ("types.py", "yaml.py"):
+        (project / module).write_text("raise SystemExit('imported')\n")
+    rendering.commit(project, "Mine")
+    command = Path(sys.executable).with_name("copier")  # python -m would import them itself
+    options = ["update", "--defaults", "--trust", "--vcs-ref", NEW]
+    assert "tools/plain.sh" not in rendering.run(command, *options, cwd=project)
+    assert not (project / "tools").exists()
+
+
 @pytest.mark.parametrize("kept_by_git", [True, False], ids=["tracked", "ignored"])
 def test_a_retired_file_stays_if_its_owner_changed_it(project: Path, kept_by_git: bool) -> None:
     paths = ["tools/plain.sh", "tools/rendered.txt", "alembic/lossless/retired.py"]

@@ -81,6 +81,16 @@ def test_a_name_that_is_not_utf_8(name: bytes, project: Path) -> None:
     refused(project, f"the name of the file {printable} is not UTF-8")
 
 
+def test_names_that_are_not_ascii_are_not_in_the_way(project: Path) -> None:
+    for name in ("src/é.txt", "買い物.md", "ignoré.bak"):
+        (project / name).write_text("mine\n", "utf-8")
+    (project / ".git" / "info" / "exclude").write_text("*.bak\n")
+    rendering.commit(project, "Mine")
+    update(project)
+    assert SHARED["alembic.ini"] in (project / "alembic.ini").read_text()
+    assert (project / "src" / "é.txt").read_text("utf-8") == "mine\n"
+
+
 def test_a_setting_with_which_copier_cannot_read_names(project: Path) -> None:
     rendering.git("config", "core.quotePath", "no", cwd=project)
     (project / "src" / "é.txt").write_text("mine\n")
