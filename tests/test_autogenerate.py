@@ -15,7 +15,7 @@ from alembic import command
 from alembic.util import CommandError
 
 from lossless import autogenerate, renames
-from migrating import Environment
+from migrating import Declared, Environment
 from sqlite_shape import differences, row_hashes, shape
 
 START = """
@@ -325,6 +325,17 @@ def test_a_unique_constraint_without_a_name_is_missed(
     assert gone == "column" or not [
         line for line in differences(before, shape(environment.database)) if "names" not in line
     ]
+
+
+def test_a_type_that_is_not_sqlalchemys_is_imported(environment: Environment) -> None:
+    metadata = models(name(), team(), age(), sa.Column("price", Declared("MONEY")))
+    text = generate(environment, metadata)
+    assert text is not None
+    assert "import migrating\n" in text
+    environment.upgrade()
+    assert ("price", "MONEY") in environment.query(
+        "SELECT name, type FROM pragma_table_info('person')"
+    )
 
 
 def test_a_terminal_is_needed_to_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:

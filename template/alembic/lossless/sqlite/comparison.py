@@ -81,9 +81,17 @@ class ComparingImpl(SQLiteImpl):
     def render_type(
         self, type_obj: TypeEngine[Any], autogen_context: AutogenContext
     ) -> str | Literal[False]:
-        """Write a type that only this database declares by its declaration: a revision must not need the models."""
+        """Write a type that only this database declares by its declaration: a revision must not need the models.
+
+        A type of another library, or of the project, is written as Alembic does, which leaves its import to a person.
+        """
         declared = getattr(type_obj, "declaration", None)
         if declared is None:
+            module = type(type_obj).__module__
+            if autogen_context.opts["user_module_prefix"] is None and not module.startswith(
+                "sqlalchemy."
+            ):
+                autogen_context.imports.add(f"import {module}")
             return False
         autogen_context.imports.add("from lossless.sqlite.types import DeclaredType")
         collation = getattr(type_obj, "collation", None)
