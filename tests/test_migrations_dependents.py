@@ -270,6 +270,41 @@ def test_a_name_that_changes_the_meaning_of_a_view_is_refused(
         script_of(database, revision)
 
 
+@pytest.mark.parametrize("change", [add, lambda name: rename("b", name)])
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("a, b); CREATE INDEX i ON t (a) WHERE rowid > 1", "rowid"),
+        ("a, b); CREATE INDEX i ON t (a) WHERE [oid] > 1", "OID"),
+        ("a, b); CREATE INDEX i ON t (a) WHERE a = TRUE", "true"),
+        ("a, b); CREATE INDEX i ON t (a IS FALSE)", "false"),
+        ("a, b, CHECK (_rowid_ < 100))", "_rowid_"),
+        ('a, b, CHECK ("rowid" < 100))', "rowid"),
+        ("a, b, c AS (a = true))", "true"),
+    ],
+)
+def test_a_column_does_not_take_a_name_of_sqlite_s_own_that_the_table_uses(
+    database: Path, content: str, name: str, change: Callable[[str], Revision]
+) -> None:
+    fill(database, f"CREATE TABLE t ({content}; INSERT INTO t (a) VALUES (1), (2)")
+    before = shape(database)
+    with pytest.raises(CommandError, match=f"{name} for what SQLite itself calls so"):
+        migrate(database, change(name))
+    assert shape(database) == before
+    migrate(database, change("other"))
+
+
+@pytest.mark.parametrize("change", [add, lambda name: rename("b", name)])
+def test_a_name_of_sqlite_s_own_that_is_a_string_for_the_table_may_be_a_column_s(
+    database: Path, change: Callable[[str], Revision]
+) -> None:
+    fill(database, """CREATE TABLE t (a, b, CHECK (a <> "true" AND a <> 'rowid'))""")
+    migrate(database, change("rowid"))
+    migrate(database, add("true"))
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed"):
+        run(database, "INSERT INTO t (a, \"true\") VALUES ('true', 1)")
+
+
 def test_a_string_stays_a_string_when_a_column_is_renamed_to_it(database: Path) -> None:
     fill(database, MEANINGS)
     migrate(database, rename("y", "four"))

@@ -22,7 +22,7 @@ from itertools import pairwise
 from alembic.util import CommandError
 
 from .database import Database, Mismatch, SchemaObject
-from .dependents import refuse_if_indexed_by_content
+from .dependents import refuse_if_indexed_by_content, refuse_other_meaning_in_table
 from .edit import write_schema
 from .meaning import (
     OtherMeaning,
@@ -68,7 +68,10 @@ def rename_column(database: Database, table: str, old: str, new: str) -> None:
     if column.name == new:
         return
     refuse_if_indexed_by_content(database, table, old)
+    problem = f"Column {old} of table {table} cannot be renamed"
     if not same_name(old, new):
+        indexes = database.of_table("index", found.name)
+        refuse_other_meaning_in_table(found, indexes, new, f"{problem} to {new}")
         refuse_other_meaning_by_rename(database, found.name, old, new)
     names = [old, new]
     if same_name(old, new):  # another case only: SQLite takes that for the same name
@@ -79,7 +82,7 @@ def rename_column(database: Database, table: str, old: str, new: str) -> None:
                 database,
                 f"ALTER TABLE {database.qualified(found.name)} "
                 f"RENAME COLUMN {quote_name(before)} TO {quote_name(after)}",
-                f"Column {old} of table {table} cannot be renamed",
+                problem,
                 (found.name, before),
                 after,
             )

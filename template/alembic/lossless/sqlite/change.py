@@ -18,6 +18,7 @@ from .dependents import (
     column_in_index,
     members_of_index,
     refuse_if_indexed_by_content,
+    refuse_other_meaning_in_table,
 )
 from .meaning import mentioned_columns, unknown_name
 from .schema import unwrap
@@ -127,6 +128,9 @@ class TableChange:
             after, first = (names[place - 1], False) if place else (None, True)
         elif after is not None:
             after = self.column(after).name
+        if self.old.find_column(name) is None:
+            problem = f"Column {name} cannot be added to table {self.new.name}"
+            refuse_other_meaning_in_table(self.new, self._indexes(), name, problem)
         self._keep_strings_of(name)
         key = self.new.primary_key
         self.new = self.new.with_column(definition, after=after, first=first)

@@ -19,11 +19,12 @@ from .database import Database, SchemaObject
 from .meaning import (
     mentioned_columns,
     mentions,
+    names_something_else,
     refuse_other_meaning_of_new,
     refuse_other_meaning_without,
 )
 from .replica import CopiedDatabase, broken_objects, copy_schema
-from .statement import CreateTable
+from .statement import Check, CreateTable, Generated
 from .tokens import Kind, fold, same_name, significant, tokenize
 
 
@@ -56,6 +57,35 @@ def members_of_index(index: SchemaObject) -> str:
     sql = index.sql or ""
     start = next((token.start for token in significant(tokenize(sql)) if token.text == "("), 0)
     return sql[start:]
+
+
+def refuse_other_meaning_in_table(
+    table: CreateTable, indexes: Iterable[SchemaObject], name: str, problem: str
+) -> None:
+    """See that no expression of the table itself means something else once a column has a name.
+
+    Args:
+        table: the table without that column.
+        indexes: its indexes.
+        name: the column's name.
+        problem: how the message begins.
+
+    Raises:
+        CommandError: one names the rowid, or TRUE or FALSE, by that name.
+    """
+    for piece in table.constraints:
+        text = piece.expression if isinstance(piece, (Check, Generated)) else ""
+        if names_something_else(table, text, name):
+            raise CommandError(
+                f"{problem}: {table.text(piece)} uses {name} for what SQLite itself calls so, and "
+                "would mean the column then. Write it otherwise first, or choose another name"
+            )
+    for index in indexes:
+        if names_something_else(table, members_of_index(index), name):
+            raise CommandError(
+                f"{problem}: index {index.name} uses {name} for what SQLite itself calls so, and "
+                "would mean the column then. Drop the index, or choose another name"
+            )
 
 
 def refuse_new_breakage(

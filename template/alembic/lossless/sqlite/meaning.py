@@ -22,7 +22,7 @@ from alembic.util import CommandError
 from .database import Database, SchemaObject
 from .replica import CopiedDatabase, copy_schema, run_on_copy, statements_of
 from .statement import ROWID_NAMES, CreateTable
-from .tokens import Kind, Token, fold, quote_name, significant, tokenize
+from .tokens import Kind, Token, fold, quote_name, same_name, significant, tokenize
 
 # Instructions whose fourth operand is the text of a statement or of a message.
 _TELLING = ("Init", "Trace", "Explain", "Halt", "HaltIfNull")
@@ -264,6 +264,20 @@ def mentioned_columns(table: CreateTable, expression: str) -> frozenset[str]:
         if token.kind in (Kind.WORD, Kind.QUOTED) and table.find_column(token.name):
             found.add(fold(token.name))
     return frozenset(found)
+
+
+def names_something_else(table: CreateTable, expression: str, name: str) -> bool:
+    """Whether an expression names the rowid, or TRUE or FALSE, by a name that no column has yet.
+
+    The rowid in any quotes of a name, the constants without quotes only (`lookupName` of SQLite's
+    resolve.c); once a column has the name, it is the column's.
+    """
+    numbers_rows = fold(name) in ROWID_NAMES and not table.without_rowid
+    if not numbers_rows and fold(name) not in ("true", "false"):
+        return False
+    kinds = (Kind.WORD, Kind.QUOTED) if numbers_rows else (Kind.WORD,)
+    tokens = significant(tokenize(expression))
+    return any(token.kind in kinds and same_name(token.name, name) for token in tokens)
 
 
 def unknown_name(table: CreateTable, expression: str) -> str | None:
