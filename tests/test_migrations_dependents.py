@@ -354,19 +354,53 @@ def test_a_new_column_may_repair_a_view(database: Path) -> None:
         add("y"),
     ],
 )
-def test_a_natural_join_keeps_the_columns_it_compares(database: Path, revision: Revision) -> None:
+@pytest.mark.parametrize(
+    ("views", "affected"),
+    [
+        ("CREATE VIEW v AS SELECT 1 FROM t NATURAL JOIN u", "view v"),
+        (
+            "CREATE VIEW a AS SELECT * FROM t; CREATE VIEW b AS SELECT * FROM a;"
+            "CREATE VIEW v AS SELECT 1 FROM b NATURAL JOIN u",
+            "view v",
+        ),
+        (
+            "CREATE VIEW a AS SELECT * FROM t; CREATE TRIGGER r AFTER INSERT ON log BEGIN "
+            "DELETE FROM u WHERE EXISTS (SELECT 1 FROM a NATURAL JOIN u); END",
+            "trigger r on INSERT of log",
+        ),
+    ],
+)
+def test_a_natural_join_keeps_the_columns_it_compares(
+    database: Path, views: str, affected: str, revision: Revision
+) -> None:
     fill(
         database,
-        "CREATE TABLE t (k, x, z); CREATE TABLE u (k, y);"
-        "CREATE VIEW v AS SELECT 1 FROM t NATURAL JOIN u",
+        f"CREATE TABLE t (k, x, z); CREATE TABLE u (k, y); CREATE TABLE log (l); {views}",
     )
-    with pytest.raises(
-        CommandError, match=r"view v would quietly mean something else|is used by: view v\."
-    ):
+    message = rf"{affected} would quietly mean something else|is used by: {affected}\."
+    with pytest.raises(CommandError, match=message):
         migrate(database, revision)
     migrate(database, lambda op: op.drop_column("t", "z"))
     migrate(database, rename("x", "z"))
     migrate(database, add("other"))
+
+
+@pytest.mark.parametrize("revision", [add("b"), rename("a", "b"), rename("x", "y")])
+def test_a_name_in_a_view_of_all_columns_stays_the_same_column(
+    database: Path, revision: Revision
+) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (id, a, x); CREATE TABLE u (k, b, x);"
+        "INSERT INTO t VALUES (1, 2, 3); INSERT INTO u VALUES (1, 4, 5);"
+        "CREATE VIEW v AS SELECT * FROM t JOIN u ON k = id",
+    )
+    with pytest.raises(CommandError, match="view v would quietly mean something else"):
+        migrate(database, revision)
+    assert query(database, "SELECT b, x FROM v") == [(4, 3)]
+    migrate(database, add("c"))
+    migrate(database, rename("a", "d"))
+    assert query(database, "SELECT b, d, x FROM v") == [(4, 2, 3)]
 
 
 def test_what_a_dropped_table_leaves_broken_is_named(database: Path) -> None:

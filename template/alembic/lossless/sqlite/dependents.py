@@ -18,10 +18,10 @@ from alembic.util import CommandError, messaging
 from .database import Database, SchemaObject
 from .meaning import (
     mentioned_columns,
-    mentions,
     names_something_else,
     refuse_other_meaning_of_new,
     refuse_other_meaning_without,
+    users_of,
 )
 from .replica import CopiedDatabase, broken_objects, copy_schema
 from .statement import Check, CreateTable, Generated
@@ -162,7 +162,8 @@ def warning_of_users(database: Database, table: str) -> Iterator[None]:
     with contextlib.suppress(sqlite3.Error):
         if database.find("table", table) is not None:
             objects = _objects_with_names_in_them(database)
-            users = _users_of(objects, table)
+            own = [o for o in objects if o.kind == "trigger" and same_name(o.table, table)]
+            users = users_of([found for found in objects if found not in own], table)
             told = [
                 f"virtual table {found.name}" for found, _ in _indexes_by_content(objects, table)
             ]
@@ -184,28 +185,6 @@ def _objects_with_names_in_them(database: Database) -> list[SchemaObject]:
         "WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%' ORDER BY rowid"
     )
     return [SchemaObject(*row) for row in rows]
-
-
-def _users_of(objects: Iterable[SchemaObject], table: str) -> list[SchemaObject]:
-    """Views and other tables' triggers that name a table, or a view that does, and so on."""
-    others = [
-        found
-        for found in objects
-        if found.kind == "view" or (found.kind == "trigger" and not same_name(found.table, table))
-    ]
-    users, names = [], [table]
-    while names:
-        name = names.pop()
-        remaining = []
-        for found in others:
-            if not mentions(found, name):
-                remaining.append(found)
-                continue
-            users.append(found)
-            if found.kind == "view":
-                names.append(found.name)
-        others = remaining
-    return users
 
 
 def refuse_if_indexed_by_content(database: Database, table: str, column: str | None = None) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -75,7 +75,7 @@ def refuse_other_meaning_without(
     Raises:
         CommandError: one does, and would go on without.
     """
-    joins = [found for found in objects if _joins_by_name(found, table)]
+    joins = columns and any(_joins_by_name(found) for found in users_of(objects, table))
     affected = _depending_on_names(objects, table, columns) if joins else []
     if affected:
         raise OtherMeaning(
@@ -92,8 +92,8 @@ def refuse_other_meaning_by_rename(database: Database, table: str, old: str, new
     objects = database.objects()
     views = [found.name for found in objects if found.kind == "view"]
     if not any(
-        _may_depend(found, table, [new]) or _may_read_a_result(found, old, views)
-        for found in objects
+        _may_depend(found, [new]) or _may_read_a_result(found, old, views)
+        for found in users_of(objects, table)
     ):
         return
     affected = _affected_by(objects, _renaming(table, old, new))
@@ -121,9 +121,32 @@ def refuse_other_meaning_by_new_name(database: Database, table: str, new: str) -
 def mentions(found: SchemaObject, name: str) -> bool:
     """Whether a name occurs in an object's statement, whatever it means there."""
     sql = found.sql or ""
-    if '"' not in name and name.casefold() not in sql.casefold():
+    if '"' not in name and name.casefold() not in _casefolded(sql):
         return False  # the usual case, found out without cutting the statement into tokens
     return fold(name) in _names_in(sql)
+
+
+def users_of(objects: Iterable[SchemaObject], table: str) -> list[SchemaObject]:
+    """Views and triggers that name a table, or a view that does, and so on."""
+    others = [found for found in objects if found.kind in ("view", "trigger")]
+    users, names = [], [table]
+    while names:
+        name = names.pop()
+        remaining = []
+        for found in others:
+            if not mentions(found, name):
+                remaining.append(found)
+                continue
+            users.append(found)
+            if found.kind == "view":
+                names.append(found.name)
+        others = remaining
+    return users
+
+
+@lru_cache(maxsize=1024)
+def _casefolded(sql: str) -> str:
+    return sql.casefold()
 
 
 @lru_cache(maxsize=1024)  # asked of each view and trigger for one name after the other
@@ -135,7 +158,7 @@ def _depending_on_names(
     objects: list[SchemaObject], table: str, columns: Collection[str]
 ) -> list[str]:
     """What would be compiled otherwise if these columns were called something else."""
-    if not any(_may_depend(found, table, columns) for found in objects):
+    if not columns or not any(_may_depend(found, columns) for found in users_of(objects, table)):
         return []
     tables = [found for found in objects if found.kind in ("table", "index")]
     others = [found for found in objects if found.kind not in ("table", "index")]
@@ -149,7 +172,9 @@ def _depending_on_names(
             for found in others:
                 with contextlib.suppress(sqlite3.Error):
                     run_on_copy(copy, found.sql or "")
-        return _different(_programs(renamed), _programs(present))
+        return _different(_programs(renamed), _programs(present)) or _other_results(
+            renamed, present
+        )
 
 
 def _unused_name(objects: list[SchemaObject], number: int) -> str:
@@ -171,7 +196,9 @@ def _affected_by(objects: list[SchemaObject], statement: str) -> list[str]:
         contextlib.closing(copy_schema(objects)) as altered,
     ):
         _alter(altered, statement)
-        return _different(_programs(present), _programs(altered))
+        return _different(_programs(present), _programs(altered)) or _other_results(
+            present, altered
+        )
 
 
 def _alter(copy: sqlite3.Connection, statement: str) -> None:
@@ -199,11 +226,37 @@ def _drop_hindrance(copy: sqlite3.Connection, message: str) -> bool:
     return False
 
 
-def _may_depend(found: SchemaObject, table: str, columns: Iterable[str]) -> bool:
-    """Whether the text of a view or trigger lets one of these columns' names mean anything."""
-    if found.kind not in ("view", "trigger"):
+def _may_depend(found: SchemaObject, columns: Iterable[str]) -> bool:
+    """Whether the text of what uses a table lets a name of the table's columns mean anything."""
+    return (
+        _joins_by_name(found)
+        or _gives_all_columns(found)
+        or any(mentions(found, column) for column in columns)
+    )
+
+
+def _joins_by_name(found: SchemaObject) -> bool:
+    return mentions(found, "natural")
+
+
+def _gives_all_columns(found: SchemaObject) -> bool:
+    """Whether it is a view that may give columns of several tables under the names they have there.
+
+    Of two with one name, only the first keeps it.
+    """
+    sql = found.sql or ""
+    if found.kind != "view" or "*" not in sql or not ("," in sql or mentions(found, "join")):
         return False
-    return _joins_by_name(found, table) or any(mentions(found, column) for column in columns)
+    return bool(all_columns_at(significant(tokenize(sql))))
+
+
+def all_columns_at(tokens: Sequence[Token]) -> list[int]:
+    """Where a `*` stands for all columns: not in count(*), and not for a product."""
+    return [
+        place
+        for place, token in enumerate(tokens)
+        if token.text == "*" and tokens[place - 1].word in ("SELECT", "DISTINCT", "ALL", ",", ".")
+    ]
 
 
 def _may_read_a_result(found: SchemaObject, column: str, views: Iterable[str]) -> bool:
@@ -212,16 +265,10 @@ def _may_read_a_result(found: SchemaObject, column: str, views: Iterable[str]) -
     SQLite gives the result a new name, and leaves the use as it is: it finds another column of that name then, or
     takes a name in double quotes for a string.
     """
-    if found.kind not in ("view", "trigger") or not mentions(found, column):
+    if not mentions(found, column):
         return False
     selects = sum(token.word == "SELECT" for token in significant(tokenize(found.sql or "")))
     return selects > 1 or any(mentions(found, view) for view in views if view != found.name)
-
-
-def _joins_by_name(found: SchemaObject, table: str) -> bool:
-    return (
-        found.kind in ("view", "trigger") and mentions(found, "natural") and mentions(found, table)
-    )
 
 
 def _programs(copy: sqlite3.Connection) -> Programs:
@@ -232,6 +279,27 @@ def _programs(copy: sqlite3.Connection) -> Programs:
         with contextlib.suppress(sqlite3.Error):
             rows = database.query(statement)
             found[label] = [_meant(row) for row in rows if row[1] != "Transaction"]
+    return found
+
+
+def _other_results(before: sqlite3.Connection, after: sqlite3.Connection) -> list[str]:
+    """The views in which a name is another column's: of two with one name, the first keeps it."""
+    known = _results(before)
+    return [
+        f"view {view}"
+        for view, names in _results(after).items()
+        if any(known.get(view, names).get(name, place) != place for name, place in names.items())
+    ]
+
+
+def _results(copy: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """The place of each column in each view that works, by its name."""
+    database = CopiedDatabase(copy)
+    found = {}
+    for (view,) in database.query("SELECT name FROM sqlite_master WHERE type = 'view'"):
+        with contextlib.suppress(sqlite3.Error):
+            rows = database.query(f"PRAGMA table_xinfo({quote_name(view)})")
+            found[view] = {fold(row[1]): row[0] for row in rows}
     return found
 
 
