@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic.config import CommandLine
-from alembic.operations import Operations
+from alembic.operations import BatchOperations, Operations
 from alembic.util import CommandError
 
 from lossless.sqlite.standins import alter_with_standins
 from migrating import Environment, migrate, script_of
 from sqlite_shape import shape
+from test_migrations_sqlite import in_batch
 
 Revision = Callable[[Operations], Any]
 
@@ -401,6 +402,79 @@ def test_a_name_in_a_view_of_all_columns_stays_the_same_column(
     migrate(database, add("c"))
     migrate(database, rename("a", "d"))
     assert query(database, "SELECT b, d, x FROM v") == [(4, 2, 3)]
+
+
+def put_another_in_its_place(batch: BatchOperations) -> None:
+    batch.drop_column("b")
+    batch.add_column(sa.Column("d", sa.Text), insert_before="c")
+
+
+def put_another_behind(batch: BatchOperations) -> None:
+    batch.drop_column("b")
+    batch.add_column(sa.Column("d", sa.Text))
+
+
+REORDERING = in_batch(lambda b: None, recreate="always", partial_reordering=[("b", "a")])
+IN_FRONT = in_batch(lambda b: b.add_column(sa.Column("d", sa.Text), insert_before="a"))
+REPLACING = (in_batch(put_another_in_its_place), in_batch(put_another_behind))
+
+
+@pytest.mark.parametrize("revision", [REORDERING, *REPLACING])
+@pytest.mark.parametrize(
+    "user",
+    [
+        "TRIGGER r AFTER INSERT ON log BEGIN INSERT INTO t VALUES (new.x, new.y, new.z); END",
+        "TRIGGER r AFTER INSERT ON log BEGIN REPLACE INTO t SELECT new.x, new.y, new.z; END",
+        "TRIGGER r AFTER DELETE ON t BEGIN INSERT INTO log SELECT * FROM t; END",
+        "VIEW r AS SELECT * FROM t UNION ALL SELECT * FROM log",
+        "VIEW r (x, y, z) AS SELECT * FROM t",
+        "VIEW r (x, y, z) AS SELECT * FROM v",
+    ],
+)
+def test_what_tells_columns_by_their_place_does_not_quietly_get_others(
+    database: Path, user: str, revision: Revision
+) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (a, b, c); CREATE TABLE log (x, y, z); CREATE VIEW v AS SELECT t.* FROM t;"
+        f"CREATE {user}",
+    )
+    before = shape(database)
+    with pytest.raises(CommandError, match=r"cannot get other places: .*r would quietly take one"):
+        migrate(database, revision)
+    assert shape(database) == before
+
+
+@pytest.mark.parametrize("revision", [REORDERING, IN_FRONT])
+def test_the_columns_of_a_view_keep_their_order(database: Path, revision: Revision) -> None:
+    fill(database, "CREATE TABLE t (a, b, c); CREATE VIEW v AS SELECT * FROM t")
+    with pytest.raises(CommandError, match="cannot get other places: view v would"):
+        migrate(database, revision)
+
+
+@pytest.mark.parametrize("revision", [REORDERING, IN_FRONT, *REPLACING])
+def test_columns_that_are_told_by_their_names_may_get_other_places(
+    database: Path, revision: Revision
+) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (a, b, c); CREATE TABLE log (x, y, z); CREATE VIEW n AS SELECT a, c FROM t;"
+        "CREATE VIEW v AS SELECT * FROM n; CREATE VIEW w AS SELECT count(*), a * c FROM t;"
+        "CREATE VIEW e AS SELECT x FROM log WHERE EXISTS (SELECT * FROM t WHERE a = x);"
+        "CREATE TRIGGER r AFTER INSERT ON log BEGIN INSERT INTO t (a, c) VALUES (new.x, new.z); END;"
+        "CREATE TRIGGER s AFTER INSERT ON t BEGIN INSERT INTO other SELECT * FROM log; END;"
+        "CREATE TABLE other (x, y, z)",
+    )
+    migrate(database, revision)
+    run(database, "INSERT INTO log VALUES (1, 2, 3)")
+    assert query(database, "SELECT a, c FROM v") == [(1, 3)]
+
+
+def test_a_view_of_all_columns_follows_one_that_is_replaced(database: Path) -> None:
+    fill(database, "CREATE TABLE t (a, b, c); CREATE VIEW v AS SELECT * FROM t")
+    migrate(database, in_batch(put_another_behind))
+    run(database, "INSERT INTO t (a, c, d) VALUES (1, 3, 'd')")
+    assert query(database, "SELECT * FROM v") == [(1, 3, "d")]
 
 
 def test_what_a_dropped_table_leaves_broken_is_named(database: Path) -> None:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import takewhile
 
 from alembic.util import CommandError, messaging
 
 from .database import Database, SchemaObject
 from .meaning import (
+    all_columns_at,
     mentioned_columns,
     names_something_else,
     refuse_other_meaning_of_new,
@@ -25,7 +27,7 @@ from .meaning import (
 )
 from .replica import CopiedDatabase, broken_objects, copy_schema
 from .statement import Check, CreateTable, Generated
-from .tokens import Kind, fold, same_name, significant, tokenize
+from .tokens import Kind, Token, fold, same_name, significant, tokenize
 
 
 def column_in_index(table: CreateTable, index: SchemaObject) -> set[str]:
@@ -104,6 +106,7 @@ def refuse_new_breakage(
     if not any(found.kind in ("view", "trigger") for found in objects):
         return
     gone = set(before) - set(after)
+    _refuse_other_places(objects, old, new)
     came = [column.name for column in new.columns if fold(column.name) not in before]
     changed = _with_statement(objects, new, dropped_indexes)
     refuse_other_meaning_of_new(changed, new.name, came)
@@ -119,6 +122,99 @@ def refuse_new_breakage(
         )
     messaging.warn(
         f"The new columns of table {old.name} break: {told}. Create that anew with op.execute()"
+    )
+
+
+def _refuse_other_places(objects: list[SchemaObject], old: CreateTable, new: CreateTable) -> None:
+    """See that nothing takes a column for another one because of its place.
+
+    Raises:
+        CommandError: something would.
+    """
+    in_order = _change_of_places(_names(old), _names(new))
+    in_values = _change_of_places(
+        *([fold(c.name) for c in x.columns if not c.generated] for x in (old, new))
+    )
+    if not in_order and not in_values:
+        return
+    bodies = [(found, _body(found)) for found in users_of(objects, old.name)]
+    giving = _giving_in_order(old.name, bodies)
+    affected = []
+    for found, body in bodies:
+        counts = in_order == "moved" or (in_order and _tells_columns_by_place(found))
+        takes = counts and _takes_all_columns(body, giving)
+        if takes or (in_values and _inserts_by_place(body, giving)):
+            affected.append(f"{found.kind} {found.name}")
+    if affected:
+        raise CommandError(
+            f"The columns of table {old.name} cannot get other places: {', '.join(affected)} would "
+            "quietly take one for another, by SELECT * or by INSERT without a list of columns. Drop "
+            "that with op.execute() first, and create it anew afterwards, with the columns' names"
+        )
+
+
+def _giving_in_order(
+    table: str, users: Sequence[tuple[SchemaObject, Sequence[Token]]]
+) -> Collection[str]:
+    """The names (folded) of a table and of the views that give its columns in its order."""
+    giving, size = {fold(table)}, 0
+    while size < len(giving):
+        size = len(giving)
+        giving |= {
+            fold(found.name)
+            for found, body in users
+            if found.kind == "view" and _takes_all_columns(body, giving)
+        }
+    return giving
+
+
+def _change_of_places(before: list[str], after: list[str]) -> str:
+    """What becomes of the places of columns: "moved", "replaced" or nothing.
+
+    New columns behind all others change no place, nor do some that are only gone: what counts the
+    columns does not work then, which is found elsewhere.
+    """
+    stay = [name for name in before if name in after]
+    if after[: len(stay)] != stay:
+        return "moved"
+    return "replaced" if len(stay) < min(len(before), len(after)) else ""
+
+
+def _body(found: SchemaObject) -> Sequence[Token]:
+    """What a view or trigger does, without its own name and the table it is about."""
+    tokens = significant(tokenize(found.sql or ""))
+    word = "ON" if found.kind == "trigger" else "AS"
+    start = next((place for place, token in enumerate(tokens) if token.word == word), 0)
+    return tokens[start + (2 if word == "ON" else 1) :]
+
+
+def _takes_all_columns(body: Sequence[Token], giving: Collection[str]) -> bool:
+    """Whether there is a SELECT *, beside one of these names (folded), that gives anything.
+
+    EXISTS (SELECT * ...) does not.
+    """
+    if not any(token.can_be_name and fold(token.name) in giving for token in body):
+        return False
+    return any(
+        [token.word for token in body[max(place - 3, 0) : place]] != ["EXISTS", "(", "SELECT"]
+        for place in all_columns_at(body)
+    )
+
+
+def _tells_columns_by_place(found: SchemaObject) -> bool:
+    """Whether columns of a SELECT * can get other names, or stand below others: by their place."""
+    tokens = significant(tokenize(found.sql or ""))
+    if {token.word for token in tokens} & {"UNION", "INTERSECT", "EXCEPT", "INTO", "WITH", "IN"}:
+        return True
+    head = takewhile(lambda token: token.word != "AS", tokens)
+    return any(token.text == "(" for token in head)
+
+
+def _inserts_by_place(body: Sequence[Token], names: Collection[str]) -> bool:
+    """Whether there is an INSERT INTO one of these (folded) without a list of columns."""
+    return any(
+        into.word == "INTO" and fold(name.name) in names and follows.text != "("
+        for into, name, follows in zip(body, body[1:], body[2:], strict=False)
     )
 
 
