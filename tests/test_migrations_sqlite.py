@@ -1123,6 +1123,20 @@ def test_a_table_without_a_number_for_its_key_counts_nothing(tmp_path: Path, col
     assert table == (f"CREATE TABLE t ({column})",)
 
 
+def test_a_key_that_begins_to_count_keeps_its_name_and_what_a_conflict_does(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    key = 'CONSTRAINT "the key" PRIMARY KEY (id) ON CONFLICT IGNORE'
+    fill(path, f"CREATE TABLE t (id INTEGER, a, {key}); INSERT INTO t VALUES (1, 'first')")
+    counted = {"sqlite_autoincrement": True}
+    migrate(path, in_batch(lambda b: None, recreate="always", table_kwargs=counted))
+    assert query(path, "SELECT sql FROM sqlite_master WHERE name = 't'") == [
+        (
+            'CREATE TABLE t (id INTEGER CONSTRAINT "the key" PRIMARY KEY ON CONFLICT IGNORE '
+            "AUTOINCREMENT, a)",
+        )
+    ]
+
+
 def test_broken_views_do_not_stop_a_rename(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(

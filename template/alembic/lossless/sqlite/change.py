@@ -41,6 +41,7 @@ from .tokens import (
     quote_string,
     same_name,
     tokenize,
+    write_name,
 )
 from .transition import Transition, columns_of
 from .types import affinity
@@ -464,7 +465,10 @@ class TableChange:
             )
         if key.column is None:
             self.new = self.new.without_constraint(key)
-            self.new = self.new.with_column_constraint(alias, "PRIMARY KEY AUTOINCREMENT")
+            named = f"CONSTRAINT {write_name(key.name)} " if key.name is not None else ""
+            conflict = f" ON CONFLICT {key.on_conflict}" if key.on_conflict else ""
+            clause = f"{named}PRIMARY KEY{conflict} AUTOINCREMENT"
+            self.new = self.new.with_column_constraint(alias, clause)
         else:
             self.new = self.new.insert(key.end, " AUTOINCREMENT")
 
