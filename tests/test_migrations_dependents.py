@@ -542,6 +542,36 @@ def test_an_index_that_writes_its_column_like_a_string_goes_with_the_column(tmp_
 
 
 @pytest.mark.parametrize(
+    ("expression", "word", "used"),
+    [
+        ("CAST(a AS text) <> ''", "text", False),
+        ("CAST(a AS long text(9)) <> ''", "text", False),
+        ("a <> 'x' COLLATE nocase", "nocase", False),
+        ("CASE WHEN a THEN 1 ELSE NULL END > 0", "end", False),
+        ("t.a NOT LIKE 'x'", "like", False),
+        ("replace(a, 'x', 'y') <> ''", "replace", False),
+        ("t.a > 0", "t", False),
+        ("CAST(text AS text) <> a", "text", True),
+        ("a <> 'x' COLLATE nocase OR nocase > a", "nocase", True),
+        ("CASE WHEN a THEN end ELSE 1 END > 0", "end", True),
+        ("a NOT LIKE like", "like", True),
+        ("a > 0 AND key IS NOT NULL", "key", True),
+        ('a > 0 AND "select" > 0', "select", True),
+    ],
+)
+def test_a_word_in_a_check_is_a_column_only_where_one_can_stand(
+    database: Path, expression: str, word: str, used: bool
+) -> None:
+    fill(database, f'CREATE TABLE t (a, "{word}", CHECK ({expression}))')
+    if used:
+        with pytest.raises(CommandError, match="uses it with other columns"):
+            migrate(database, lambda op: op.drop_column("t", word))
+    else:
+        migrate(database, lambda op: op.drop_column("t", word))
+        assert shape(database)["table t"]["checks"]
+
+
+@pytest.mark.parametrize(
     ("statement", "error", "message"),
     [
         (

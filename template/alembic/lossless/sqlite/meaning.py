@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,10 +22,23 @@ from alembic.util import CommandError
 from .database import Database, SchemaObject
 from .replica import CopiedDatabase, copy_schema, run_on_copy, statements_of
 from .statement import ROWID_NAMES, CreateTable
-from .tokens import Kind, Token, fold, quote_name, same_name, significant, tokenize
+from .tokens import (
+    KEYWORDS,
+    RESERVED,
+    Kind,
+    Token,
+    fold,
+    quote_name,
+    same_name,
+    significant,
+    tokenize,
+)
 
 # Instructions whose fourth operand is the text of a statement or of a message.
 _TELLING = ("Init", "Trace", "Explain", "Halt", "HaltIfNull")
+
+# Keywords where an operand can stand, and no names there.
+_TIMES = ("CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP")
 
 Programs = dict[str, list[tuple[Any, ...]]]
 
@@ -321,17 +334,34 @@ def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]
 def mentioned_columns(table: CreateTable, expression: str) -> frozenset[str]:
     """The table's columns that an expression names (folded).
 
-    A word before "(" is a function; a name in double quotes counts if there is such a column.
+    A name in double quotes counts if there is such a column.
+    """
+    names = {fold(token.name) for token in _possible_columns(expression)}
+    return frozenset(name for name in names if table.find_column(name))
+
+
+def _possible_columns(expression: str) -> Iterator[Token]:
+    """The names in an expression that can be a column's: not a type's, a collation's and so on.
+
+    A keyword that may be a name is one where an operand must stand, and only there: the second of
+    `CASE WHEN a THEN end END` is none.
     """
     tokens = significant(tokenize(expression))
-    found = set()
+    operand, in_type, before = True, False, ""
     for place, token in enumerate(tokens):
         follows = tokens[place + 1].text if place + 1 < len(tokens) else ""
-        if token.kind is Kind.WORD and follows == "(":
-            continue
-        if token.kind in (Kind.WORD, Kind.QUOTED) and table.find_column(token.name):
-            found.add(fold(token.name))
-    return frozenset(found)
+        word, name = token.word, token.kind in (Kind.WORD, Kind.QUOTED)
+        in_type = (in_type or before == "AS") and name  # CAST (a AS LONG INTEGER)
+        if word in RESERVED or token.kind is Kind.OPERATOR:
+            if word != "NOT":  # it stands before an operand, or before LIKE
+                operand = word not in (")", "NULL", "ISNULL", "NOTNULL")
+        elif word in KEYWORDS and before != "." and (not operand or word in _TIMES):
+            operand = word in ("LIKE", "GLOB", "REGEXP", "MATCH")
+        else:
+            if name and not in_type and before != "COLLATE" and follows not in ("(", "."):
+                yield token
+            operand = False
+        before = word
 
 
 def names_something_else(table: CreateTable, expression: str, name: str) -> bool:
@@ -344,18 +374,15 @@ def names_something_else(table: CreateTable, expression: str, name: str) -> bool
     if not numbers_rows and fold(name) not in ("true", "false"):
         return False
     kinds = (Kind.WORD, Kind.QUOTED) if numbers_rows else (Kind.WORD,)
-    tokens = significant(tokenize(expression))
-    return any(token.kind in kinds and same_name(token.name, name) for token in tokens)
+    return any(
+        token.kind in kinds and same_name(token.name, name)
+        for token in _possible_columns(expression)
+    )
 
 
 def unknown_name(table: CreateTable, expression: str) -> str | None:
     """A name in double quotes where a column's must stand, that no column has; None without one."""
-    tokens = significant(tokenize(expression))
-    for place, token in enumerate(tokens):
-        follows = tokens[place + 1].text if place + 1 < len(tokens) else ""
-        before = tokens[place - 1].word if place else ""
-        if follows in ("(", ".") or before in ("COLLATE", "AS"):
-            continue  # a function, a table, a collation, a type
+    for token in _possible_columns(expression):
         if fold(token.name) in ROWID_NAMES:
             continue
         if _in_double_quotes(token) and table.find_column(token.name) is None:
