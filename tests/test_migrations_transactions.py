@@ -636,6 +636,69 @@ def test_old_violations_are_known_under_a_table_s_new_name(tmp_path: Path, renam
     assert environment.heads() == ["r002"]
 
 
+def run_script(environment: Environment) -> None:
+    """Run what `--sql` writes, without what only the shell understands."""
+    lines = environment.script("head").splitlines(keepends=True)
+    script = "".join(line for line in lines if not line.startswith("."))
+    with closing(sqlite3.connect(environment.database)) as connection:
+        connection.executescript(script)
+
+
+KEYED = """
+    CREATE TABLE p (id INTEGER PRIMARY KEY);
+    CREATE TABLE c (k TEXT PRIMARY KEY, pid REFERENCES p) WITHOUT ROWID;
+    CREATE TABLE two (a REFERENCES p, b REFERENCES p);
+    INSERT INTO p VALUES (1), (2);
+    INSERT INTO c VALUES ('orphan', 99), ('good', 1);
+    INSERT INTO two VALUES (99, 2);
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            "op.execute(\"DELETE FROM c WHERE k = 'orphan'\")\n"
+            "op.execute('DELETE FROM p WHERE id = 1')",
+            "exist: row 'good' of table c has no parent in p. ",
+        ),
+        (
+            "op.execute('UPDATE two SET a = 1')\nop.execute('DELETE FROM p WHERE id = 2')",
+            "exist: row 1 of table two has no parent in p. ",
+        ),
+    ],
+)
+def test_a_violation_makes_up_for_no_other(tmp_path: Path, change: str, told: str) -> None:
+    environment = environment_with(tmp_path, KEYED, change)
+    with pytest.raises(CommandError, match=told):
+        environment.upgrade()
+    with pytest.raises(sqlite3.IntegrityError, match="rows refer to rows that do not exist"):
+        run_script(environment)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "op.alter_column('c', 'pid', new_column_name='parent')\n"
+        "op.alter_column('two', 'a', new_column_name='one')",
+        "op.alter_column('c', 'k', type_=sa.BLOB())",
+        "op.rename_table('c', 'kid')\nop.rename_table('p', 'parent')",
+        "with op.batch_alter_table('two') as batch:\n"
+        "    batch.create_foreign_key('fk', 'c', ['b'], ['k'])\n"
+        "    batch.drop_column('b')",
+    ],
+)
+@pytest.mark.parametrize("upgrade", [Environment.upgrade, run_script])
+def test_a_violation_stays_known_whatever_its_key_is_called(
+    tmp_path: Path, change: str, upgrade: Callable[[Environment], None]
+) -> None:
+    environment = environment_with(
+        tmp_path, KEYED, f"op.execute('DELETE FROM p WHERE 0')\n{change}"
+    )
+    upgrade(environment)
+    assert environment.heads() == ["r002"]
+
+
 CASELESS = """
     CREATE TABLE p (id TEXT COLLATE NOCASE PRIMARY KEY);
     CREATE TABLE c (p TEXT REFERENCES p);

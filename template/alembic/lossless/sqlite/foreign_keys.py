@@ -11,14 +11,15 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from alembic.util import CommandError
 
-from .tokens import HARMLESS, Token, first_word, fold, quote_name, start_of
+from .tokens import HARMLESS, Token, first_word, fold, quote_name, quote_string, start_of
 
 SHOWN = 5  # violations named in a message
 _CHANGING = ("INSERT", "UPDATE", "DELETE")  # by which Alembic writes the version
@@ -29,11 +30,12 @@ _MISMATCH = re.compile(f'foreign key mismatch - "{_NAME}" referencing "{_NAME}"'
 
 @dataclass(frozen=True)
 class Violation:
-    """One row whose parent is missing; `rowid` is None in a table without rowids."""
+    """One row whose parent is missing, by one foreign key."""
 
     table: str
-    rowid: int | None
+    row: int | str | None  # its rowid, or its primary key as `_row_key` has it
     parent: str
+    key: str = ""  # as `key_name` has it: SQLite's numbers of keys change when one comes or goes
     mismatch: bool = False  # whether SQLite cannot check the key at all, for no row
     missing: str = (
         ""  # what keeps it from checking any key of the table: something of an application
@@ -151,10 +153,25 @@ class ForeignKeyWatch:
     def _caused(self, schema: str, before: Counter[Violation]) -> list[Violation]:
         # A table that was renamed may have a successor of its old name, with the same rows.
         known = before | Counter({self._now_called(key): count for key, count in before.items()})
-        found = (violations(self._connection, schema) - known).elements()
+        found = self._not_by_other_keys(violations(self._connection, schema) - known, known, schema)
         if schema == "main":
             return [violation for violation in found if not self._came_with_its_table(violation)]
         return [replace(violation, table=f"{schema}.{violation.table}") for violation in found]
+
+    def _not_by_other_keys(
+        self, found: Counter[Violation], known: Counter[Violation], schema: str
+    ) -> list[Violation]:
+        """Leave out what is known of a key that is gone: its columns may have other names now."""
+        present = {
+            table: {key_name(keys) for _, keys in keys_of(self._connection, table, schema).values()}
+            for table in {violation.table for violation in found}
+        }
+        gone = {
+            replace(old, key="")
+            for old in known
+            if old.table in present and old.key not in present[old.table]
+        }
+        return [new for new in found.elements() if replace(new, key="") not in gone]
 
     def _came_with_its_table(self, violation: Violation) -> bool:
         """Whether a key that cannot be checked is what the revision created a table with."""
@@ -244,8 +261,99 @@ def violations(connection: sqlite3.Connection, schema: str = "main") -> Counter[
         except sqlite3.DatabaseError as error:
             found[_unchecked(table, error)] += 1
         else:
-            found.update(Violation(fold(row[0]), row[1], fold(row[2])) for row in rows)
+            found.update(_identified(connection, schema, table, rows) if rows else ())
     return found
+
+
+def _identified(
+    connection: sqlite3.Connection, schema: str, table: str, rows: Sequence[tuple[Any, ...]]
+) -> Iterator[Violation]:
+    """Each row that PRAGMA foreign_key_check has found, with what it is known by."""
+    keys = keys_of(connection, table, schema)
+    for number, (parent, columns) in keys.items():
+        violated = [row[1] for row in rows if row[3] == number]
+        if None in violated:  # no table of rowids
+            query = orphans_by_key(connection, schema, table, parent, columns)
+            violated = [row[1] for row in connection.execute(query)]
+        for row in violated:
+            yield Violation(fold(table), row, fold(parent), key_name(columns))
+
+
+Columns = list[tuple[str, str | None]]  # of a foreign key, each with the one it refers to
+
+
+def keys_of(
+    connection: sqlite3.Connection, table: str, schema: str = "main"
+) -> dict[int, tuple[str, Columns]]:
+    """Parent and columns of each foreign key of a table, by the number that SQLite gives it."""
+    found: dict[int, tuple[str, Columns]] = {}
+    for number, parent, column, target in connection.execute(
+        'SELECT id, "table", "from", "to" FROM pragma_foreign_key_list(?, ?) ORDER BY id, seq',
+        (table, schema),
+    ):
+        found.setdefault(number, (parent, []))[1].append((column, target))
+    return found
+
+
+def key_name(columns: Columns) -> str:
+    """What a foreign key is known by, in its table."""
+    return ", ".join(fold(column) for column, _ in columns)
+
+
+def _row_key(connection: sqlite3.Connection, schema: str, table: str) -> str:
+    """SQL for what is in a row's primary key, which stays the same if the key gets another type."""
+    return " || ' ' || ".join(
+        f"hex({quote_name(name)})" for name in _key(connection, schema, table)
+    )
+
+
+def _key(connection: sqlite3.Connection, schema: str, table: str) -> list[str]:
+    return [
+        row[0]
+        for row in connection.execute(
+            "SELECT name FROM pragma_table_info(?, ?) WHERE pk ORDER BY pk", (table, schema)
+        )
+    ]
+
+
+def is_without_rowid(connection: sqlite3.Connection, table: str) -> bool:
+    """Whether a table of the main schema is kept in the index of its primary key."""
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM pragma_index_list(?, 'main') WHERE origin = 'pk' "
+            "AND name NOT IN (SELECT name FROM main.sqlite_master)",
+            (table,),
+        ).fetchone()
+    )
+
+
+def orphans_by_key(
+    connection: sqlite3.Connection, schema: str, table: str, parent: str, columns: Columns
+) -> str:
+    """A query for the rows of a table without rowids that have no parent by one of its keys.
+
+    It gives what a `Violation` consists of; PRAGMA foreign_key_check does not tell which rows it is.
+    """
+    prefix = quote_name(schema)
+    primary = _key(connection, schema, parent)
+    present = " AND ".join(f"c.{quote_name(column)} IS NOT NULL" for column, _ in columns)
+    # Behind "+" there is no affinity: the parent's alone counts (foreignkeys.html, section 3).
+    equal = " AND ".join(
+        f"p.{quote_name(target or key)} = +c.{quote_name(column)}"
+        for (column, target), key in zip(columns, [*primary, *[""] * len(columns)], strict=False)
+    )
+    known = connection.execute(
+        f"SELECT 1 FROM {prefix}.sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE",
+        (parent,),
+    ).fetchone()
+    if known:
+        source = f"{prefix}.{quote_name(parent)} AS p"
+        present += f" AND NOT EXISTS (SELECT 1 FROM {source} WHERE {equal})"
+    return (
+        f"SELECT {quote_string(table)}, {_row_key(connection, schema, table)}, "
+        f"{quote_string(parent)}, {quote_string(key_name(columns))} "
+        f"FROM {prefix}.{quote_name(table)} AS c WHERE {present}"
+    )
 
 
 def _unchecked(table: str, error: sqlite3.DatabaseError) -> Violation:
@@ -303,5 +411,8 @@ def _tell(violation: Violation) -> str:
             f"foreign key mismatch of table {violation.table} (what it refers to in table "
             f"{violation.parent} is neither its primary key nor unique, by its own collation)"
         )
-    row = f"row {violation.rowid}" if violation.rowid is not None else "a row"
-    return f"{row} of table {violation.table} has no parent in {violation.parent}"
+    row = violation.row
+    if isinstance(row, str):
+        values = (bytes.fromhex(value).decode("utf-8", "backslashreplace") for value in row.split())
+        row = ", ".join(map(repr, values))
+    return f"row {row} of table {violation.table} has no parent in {violation.parent}"

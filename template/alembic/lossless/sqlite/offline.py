@@ -19,7 +19,13 @@ from alembic.util import CommandError
 from sqlalchemy import URL
 
 from .database import Database, SchemaObject, read_objects
-from .foreign_keys import mismatched_parent
+from .foreign_keys import (
+    is_without_rowid,
+    key_name,
+    keys_of,
+    mismatched_parent,
+    orphans_by_key,
+)
 from .opening import named_path, read_only
 from .replica import copy_schema, run_on_copy
 from .tokens import fold, quote_name, quote_string, same_name, split_script
@@ -35,10 +41,16 @@ _PRELUDE = (
     "PRAGMA foreign_keys = OFF;",
 )
 
-_VIOLATIONS = 'SELECT "table", rowid, parent FROM pragma_foreign_key_check'
-_VIOLATIONS_OF_SOME = (
-    'SELECT k."table", k.rowid, k.parent FROM sqlite_master AS t, '
-    "pragma_foreign_key_check(t.name, 'main') AS k WHERE t.type = 'table' AND t.name NOT IN ({})"
+# What a `Violation` consists of, for each.
+_VIOLATIONS = (
+    'SELECT k."table" AS "table", k.rowid AS "row", k.parent AS parent, '
+    '(SELECT group_concat(lower("from"), \', \') FROM pragma_foreign_key_list(k."table") '
+    'WHERE id = k.fkid) AS "key" FROM '
+)
+_OF_ALL = "pragma_foreign_key_check AS k"
+_OF_SOME = (
+    "sqlite_master AS t, pragma_foreign_key_check(t.name, 'main') AS k "
+    "WHERE t.type = 'table' AND t.name NOT IN ({})"
 )
 
 
@@ -94,15 +106,6 @@ def for_the_shell(text: str) -> str:
     return text.replace("\r\n", "\r\r\n")
 
 
-def _violations(unchecked: set[tuple[str, str]]) -> str:
-    """A query for the rows without their parent; tables with a key that cannot be checked apart."""
-    if not unchecked:
-        return _VIOLATIONS
-    return _VIOLATIONS_OF_SOME.format(
-        ", ".join(sorted(quote_string(name) for name, _ in unchecked))
-    )
-
-
 class Script:
     """The script that is being written, and the copy of the schema that it works on."""
 
@@ -115,6 +118,7 @@ class Script:
         self._violations_known = False
         self._mismatches: set[tuple[str, str]] = set()  # before the revision
         self._tables: set[str] = set()  # likewise
+        self._keys: dict[str, set[str]] = {}  # of each table, likewise
 
     # -- transactions
 
@@ -167,7 +171,9 @@ class Script:
                     f"is neither a primary key nor unique in table {parent}; correct the revision"
                 )
         if self._has_foreign_keys():
-            check = _violations(mismatches)
+            if self._violations_known:
+                self._let_known_violations_follow()
+            check = self._violations(mismatches)
             self.guard(
                 f"{check} EXCEPT SELECT * FROM temp.lossless_violations"
                 if self._violations_known
@@ -184,13 +190,16 @@ class Script:
         self._tables = {fold(name) for name in self._all_tables()}
         self._violations_known = self._has_foreign_keys()
         if self._violations_known:
-            check = _violations(self._mismatches)
+            self._keys = self._find_keys()
+            check = self._violations(self._mismatches)
             self.impl.static_output(f"CREATE TEMP TABLE lossless_violations AS {check};")
 
     def table_renamed(self, old: str, new: str) -> None:
         """What was wrong before is wrong under the new name now."""
         if fold(old) in self._tables:
             self._tables.add(fold(new))
+        if fold(old) in self._keys:
+            self._keys[fold(new)] = self._keys.pop(fold(old))
         self._mismatches = {
             (new if same_name(child, old) else child, new if same_name(parent, old) else parent)
             for child, parent in self._mismatches
@@ -201,6 +210,41 @@ class Script:
                     f"UPDATE temp.lossless_violations SET {column} = {quote_string(new)} "
                     f"WHERE {column} = {quote_string(old)} COLLATE NOCASE;"
                 )
+
+    def _violations(self, mismatches: set[tuple[str, str]]) -> str:
+        """A query for the rows without their parent; tables with a key that cannot be checked apart."""
+        unchecked = {name for name, _ in mismatches}
+        copy = self.copy()
+        keyed = [
+            name
+            for name in self._tables_with_keys()
+            if name not in unchecked and is_without_rowid(copy, name)
+        ]
+        apart = ", ".join(sorted(map(quote_string, (*unchecked, *keyed))))
+        queries = [_VIOLATIONS + (_OF_SOME.format(apart) if apart else _OF_ALL)]
+        for name in keyed:
+            for parent, columns in keys_of(copy, name).values():
+                queries.append(orphans_by_key(copy, "main", name, parent, columns))
+        return " UNION ALL ".join(queries)
+
+    def _find_keys(self) -> dict[str, set[str]]:
+        return {
+            fold(name): {key_name(columns) for _, columns in keys_of(self.copy(), name).values()}
+            for name in self._tables_with_keys()
+        }
+
+    def _let_known_violations_follow(self) -> None:
+        """What was wrong by a key that is gone may be so by a new one, under new names of columns."""
+        now = self._find_keys()
+        for table, keys in self._keys.items():
+            for gone in sorted(keys - now.get(table, set())):
+                for come in sorted(now.get(table, set()) - keys):
+                    self.impl.static_output(
+                        'INSERT INTO temp.lossless_violations SELECT "table", "row", parent, '
+                        f"{quote_string(come)} FROM temp.lossless_violations "
+                        f'WHERE lower("table") = {quote_string(table)} '
+                        f'AND "key" = {quote_string(gone)};'
+                    )
 
     def _has_foreign_keys(self) -> bool:
         return bool(self._tables_with_keys())
