@@ -477,6 +477,48 @@ def test_a_view_of_all_columns_follows_one_that_is_replaced(database: Path) -> N
     assert query(database, "SELECT * FROM v") == [(1, 3, "d")]
 
 
+UPSERT = """
+    CREATE TABLE t (a INTEGER, b, c, CONSTRAINT uq UNIQUE (a)); CREATE UNIQUE INDEX i ON t (b);
+    CREATE TABLE s (x);
+    CREATE TRIGGER one AFTER INSERT ON s BEGIN
+      INSERT INTO t (a, c) VALUES (new.x, 1) ON CONFLICT (a) DO UPDATE SET c = c + 1;
+    END;
+    CREATE TRIGGER two AFTER DELETE ON s BEGIN
+      INSERT INTO t (b, c) VALUES (old.x, 1) ON CONFLICT (b) DO UPDATE SET c = c - 1;
+    END;
+"""
+
+
+def test_a_key_that_a_trigger_asks_for_conflicts_does_not_vanish_unnoticed(database: Path) -> None:
+    fill(database, UPSERT)
+    drop: Revision = lambda op: op.drop_constraint("uq", "t", type_="unique")  # noqa: E731
+    for run_it in (script_of, migrate):
+        with pytest.raises(
+            CommandError, match=r"used by: trigger one on INSERT of s \(ON CONFLICT"
+        ):
+            run_it(database, drop)
+        with pytest.warns(UserWarning, match=r"i is dropped, .* trigger two on DELETE of s \(ON"):
+            run_it(database, lambda op: op.drop_index("i", "t"))
+    run(database, "INSERT INTO s VALUES (1)")
+
+
+def test_a_key_may_get_another_name_or_become_an_index(database: Path) -> None:
+    fill(database, UPSERT)
+
+    def revision(op: Operations) -> None:
+        with op.batch_alter_table("t") as batch:
+            batch.drop_constraint("uq", type_="unique")
+            batch.create_index("j", ["a"], unique=True)
+            batch.create_unique_constraint("other", ["b"])
+        op.drop_index("i", "t")
+        with op.batch_alter_table("t") as batch:
+            batch.drop_constraint("other", type_="unique")
+            batch.create_unique_constraint("another", ["b"])
+
+    migrate(database, revision)
+    run(database, "INSERT INTO s VALUES (1), (1); DELETE FROM s")
+
+
 def test_what_a_dropped_table_leaves_broken_is_named(database: Path) -> None:
     fill(
         database,

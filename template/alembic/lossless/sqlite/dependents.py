@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from alembic.util import CommandError, messaging
@@ -20,6 +20,7 @@ from .database import Database, SchemaObject
 from .meaning import (
     all_columns_at,
     mentioned_columns,
+    mentions,
     names_something_else,
     refuse_other_meaning_of_new,
     refuse_other_meaning_without,
@@ -27,7 +28,7 @@ from .meaning import (
 )
 from .replica import CopiedDatabase, broken_objects, copy_schema
 from .statement import Check, CreateTable, Generated
-from .tokens import Kind, Token, fold, same_name, significant, tokenize
+from .tokens import Kind, Token, fold, same_name, significant, start_of, tokenize
 
 
 def column_in_index(table: CreateTable, index: SchemaObject) -> set[str]:
@@ -114,7 +115,7 @@ def refuse_new_breakage(
     broken = _newly_broken(objects, changed)
     if not broken:
         return
-    told = "; ".join(f"{name} ({reason})" for name, reason in broken.items())
+    told = _told(broken)
     if gone:
         raise CommandError(
             f"Column {', '.join(_named(old, gone))} of table {old.name} cannot be dropped, it is used by: {told}. "
@@ -216,6 +217,53 @@ def _inserts_by_place(body: Sequence[Token], names: Collection[str]) -> bool:
         into.word == "INTO" and fold(name.name) in names and follows.text != "("
         for into, name, follows in zip(body, body[1:], body[2:], strict=False)
     )
+
+
+def schema_with_upserts(database: Database) -> list[SchemaObject]:
+    """The schema, if a trigger may need a key for ON CONFLICT (...) DO, else nothing."""
+    objects = database.objects()
+    upserts = any(found.kind == "trigger" and mentions(found, "conflict") for found in objects)
+    return objects if upserts else []
+
+
+def refuse_without_key(database: Database, before: list[SchemaObject], table: str) -> None:
+    """See that no trigger inserts into a table ON CONFLICT of a key that it has no longer.
+
+    Args:
+        database: where the key is gone.
+        before: the schema as it was.
+        table: whose key it was.
+
+    Raises:
+        CommandError: one does, and each statement that fires it would fail.
+    """
+    broken = _newly_broken(before, database.objects())
+    if broken:
+        raise CommandError(
+            f"Table {table} cannot be without a key that is used by: {_told(broken)}. "
+            "Drop that with op.execute() first, and create it anew afterwards"
+        )
+
+
+def warn_of_users_of_index(database: Database, index: str) -> None:
+    """Say which triggers need a unique index for ON CONFLICT, before it is dropped.
+
+    Only a warning, because the next statement of the revision may drop the table.
+    """
+    found = database.find("index", index)
+    if found is None or "UNIQUE" not in (token.word for token in start_of(found.sql or "", 2)):
+        return
+    before = schema_with_upserts(database)
+    broken = _newly_broken(before, [other for other in before if other != found]) if before else {}
+    if broken:
+        messaging.warn(
+            f"Index {found.name} is dropped, and is used by: {_told(broken)}. Drop that too, "
+            "unless there will be such an index again"
+        )
+
+
+def _told(broken: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} ({reason})" for name, reason in broken.items())
 
 
 def _with_statement(

@@ -29,7 +29,7 @@ from sqlalchemy.schema import CreateTable
 from .alter import rename_table
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase, Mismatch
-from .dependents import warning_of_users
+from .dependents import warn_of_users_of_index, warning_of_users
 from .offline import Script, for_the_shell
 from .operations import BatchOptions, Operation, TableOperations
 from .rows import find_duplicates
@@ -275,11 +275,19 @@ class LosslessSQLiteImpl(ComparingImpl):
             raise explained(error, f"Index {index.name} cannot be made: {error.orig}") from error
 
     def drop_index(self, index: Index, **options: Any) -> None:
+        self._warn_of_users(index)
         try:
             super().drop_index(index, **options)
         except DBAPIError as error:
             message = f"Index {index.name} cannot be dropped: {error.orig}"
             raise explained(error, message, ValueError) from error
+
+    def _warn_of_users(self, index: Index) -> None:
+        try:
+            database = self.database(index.table.schema if index.table is not None else None)
+        except CommandError:  # a script, and nothing is known of the schema
+            return
+        warn_of_users_of_index(database, str(index.name))
 
     def create_table(self, table: Table, **options: Any) -> None:
         try:

@@ -26,6 +26,8 @@ from .alter import can_be_dropped, drop_columns
 from .database import Database
 from .dependents import (
     refuse_new_breakage,
+    refuse_without_key,
+    schema_with_upserts,
 )
 from .edit import is_stored_everywhere, write_schema
 from .meaning import meaning_of, mentioned_columns
@@ -95,6 +97,8 @@ class Transition:
         """
         self._refuse_what_sqlite_refuses()
         refuse_new_breakage(self.database, self.old, self.new, self.dropped_indexes)
+        lost = not set(_keys(self.old)) <= set(_keys(self.new))
+        before = schema_with_upserts(self.database) if lost else []
         with self.database.savepoint():
             for check in self._checks_before():
                 check.run(self.database, self.old)
@@ -105,6 +109,8 @@ class Transition:
             create_indexes()
             for check in self._checks_after():
                 check.run(self.database, self.new)
+            if before:  # a new index may have taken the key's place
+                refuse_without_key(self.database, before, self.old.name)
         for told in converted:
             messaging.warn(told)
 
