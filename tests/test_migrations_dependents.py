@@ -477,6 +477,28 @@ def test_a_view_of_all_columns_follows_one_that_is_replaced(database: Path) -> N
     assert query(database, "SELECT * FROM v") == [(1, 3, "d")]
 
 
+def test_a_statement_that_is_not_utf_8_stops_only_what_would_write_it_again(
+    database: Path,
+) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (a, b); CREATE TABLE u (a, b); CREATE VIEW v AS SELECT 'café' AS x, a FROM t;"
+        "CREATE TRIGGER tr AFTER INSERT ON u BEGIN SELECT 'café'; END",
+    )
+    database.write_bytes(database.read_bytes().replace("é".encode(), b"\xe9\xe9"))
+    migrate(database, lambda op: op.drop_column("t", "b"))
+    migrate(database, lambda op: op.alter_column("t", "a", type_=sa.Text()))
+    assert query(database, "SELECT hex(x) FROM v") == []
+    assert "DROP COLUMN" in script_of(database, lambda op: op.drop_column("u", "b"))
+    for revision in (
+        lambda op: op.rename_table("t", "other"),
+        lambda op: op.alter_column("u", "a", type_=sa.Text()),
+    ):
+        for run_it in (script_of, migrate):
+            with pytest.raises(CommandError, match=r"not UTF-8.*(TRIGGER tr|VIEW v).*Drop that"):
+                run_it(database, revision)
+
+
 UPSERT = """
     CREATE TABLE t (a INTEGER, b, c, CONSTRAINT uq UNIQUE (a)); CREATE UNIQUE INDEX i ON t (b);
     CREATE TABLE s (x);

@@ -23,6 +23,8 @@ from .tokens import first_word, fold, quote_name, quote_string, same_name
 from .transactions import driver_connection, transactions_of
 
 _SHOWN = 40  # characters or bytes of a value in a message
+NO_UTF8 = "\ufffd"  # what `in_utf8` writes for a byte that is none
+_SHOWN_OF_SQL = 200  # characters of a statement in one
 
 
 class Mismatch(CommandError):
@@ -162,11 +164,17 @@ class Database(ABC):
         found = self.find("table", name)
         if found is None:
             raise Mismatch(self._no_such_table(name), f"no such table: {name}", NoSuchTableError)
+        sql = found.sql or ""
+        if in_utf8(sql) != sql:
+            raise CommandError(
+                f"Table {name} cannot be changed, its statement is not UTF-8: {_readable(sql)}. "
+                "Drop it and create it anew in the revision"
+            )
         try:
-            return parse(found.sql or "")
+            return parse(sql)
         except NotACreateTable as error:
             reason = f"its statement cannot be read ({error})"
-            if (found.sql or "").upper().startswith("CREATE VIRTUAL"):
+            if sql.upper().startswith("CREATE VIRTUAL"):
                 reason = "it is a virtual table: its module decides what it consists of"
             raise CommandError(
                 f"Table {name} cannot be changed, {reason}. Drop it and create it anew in the "
@@ -254,6 +262,17 @@ class LiveDatabase(Database):
         self.transactions = transactions_of(connection)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Also for text that is not UTF-8, which is in the schema if a statement had it."""
+        driver = driver_connection(self.connection)
+        if driver.text_factory is not str:
+            return self._query(sql)
+        driver.text_factory = read_any_text
+        try:
+            return self._query(sql)
+        finally:
+            driver.text_factory = str
+
+    def _query(self, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self._execute(sql, fetch=True)]
 
     def run(self, sql: str) -> None:
@@ -292,6 +311,8 @@ class LiveDatabase(Database):
             if isinstance(error.orig, sqlite3.Error):
                 raise error.orig from error
             raise
+        except UnicodeEncodeError as error:
+            raise not_utf8(sql) from error
 
     def _in_transaction(self) -> bool:
         driver = self.connection.connection.driver_connection
@@ -341,6 +362,32 @@ class LiveDatabase(Database):
     def table_renamed(self, old: str, new: str) -> None:
         if self.transactions is not None:
             self.transactions.keys.table_renamed(old, new)
+
+
+def read_any_text(content: bytes) -> str:
+    """Text of a schema; `in_utf8` makes of it what SQLite can be given."""
+    return content.decode("utf-8", "surrogateescape")
+
+
+def in_utf8(text: str) -> str:
+    """A text with another character for each byte that is not UTF-8: to be tried, not to be kept."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def not_utf8(sql: str) -> CommandError:
+    """What to say of a statement that cannot be written again as it was."""
+    return CommandError(
+        f"This has text that is not UTF-8, which cannot be written again: {_readable(sql)}. "
+        "Drop that with op.execute() first, and create it anew afterwards, in UTF-8"
+    )
+
+
+def _readable(text: str) -> str:
+    """The beginning of a statement, for a message."""
+    shown = text if len(text) <= _SHOWN_OF_SQL else f"{text[:_SHOWN_OF_SQL]}..."
+    return shown.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _read_text(content: bytes) -> str:

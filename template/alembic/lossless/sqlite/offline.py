@@ -12,13 +12,22 @@ import contextlib
 import sqlite3
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import URL
 
-from .database import Database, SchemaObject, read_objects
+from .database import (
+    NO_UTF8,
+    Database,
+    SchemaObject,
+    in_utf8,
+    not_utf8,
+    read_any_text,
+    read_objects,
+)
 from .foreign_keys import (
     is_without_rowid,
     key_name,
@@ -115,6 +124,7 @@ class Script:
         self._backlog: list[str] = []
         self._begun = False
         self._followed = False  # whether the copy has run what is written now
+        self._marked = False  # whether the copy has something that is not UTF-8
         self._violations_known = False
         self._mismatches: set[tuple[str, str]] = set()  # before the revision
         self._tables: set[str] = set()  # likewise
@@ -286,7 +296,13 @@ class Script:
             self._catch_up(self._copy)
 
     def run(self, sql: str) -> None:
-        """Run a statement on the copy, then write it; one that fails there is not written."""
+        """Run a statement on the copy, then write it; one that fails there is not written.
+
+        Raises:
+            CommandError: it has text that could not be read from the database as it is.
+        """
+        if self._marked and NO_UTF8 in sql:
+            raise not_utf8(sql)
         run_on_copy(self.copy(), sql)
         self._followed = True
         try:
@@ -354,14 +370,21 @@ class Script:
                     f"script would start at {wanted}: it can only be written for the database "
                     "that it is for. Name another with -x url=..., or start at its revision"
                 )
-            return read_objects(connection.execute)
+            return self._objects_in(connection)
 
     def _objects_at_base(self, url: URL) -> list[SchemaObject]:
         """What a database without a revision has; one that has a revision is not what the script is for."""
         with opened(url) as connection:
             if connection is None or read_heads(connection, self.version_table()):
                 return []
-            return read_objects(connection.execute)
+            return self._objects_in(connection)
+
+    def _objects_in(self, connection: sqlite3.Connection) -> list[SchemaObject]:
+        """All that is in a schema; what is not UTF-8 in it is marked, as no script can have it."""
+        connection.text_factory = read_any_text
+        found = read_objects(connection.execute)
+        self._marked = any(in_utf8(each.sql or "") != (each.sql or "") for each in found)
+        return [replace(each, sql=each.sql and in_utf8(each.sql)) for each in found]
 
     def _starting_heads(self) -> set[str]:
         starting = self.impl.context_opts.get("starting_rev")

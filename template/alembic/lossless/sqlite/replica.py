@@ -14,7 +14,7 @@ from typing import Any
 
 from alembic.util import CommandError
 
-from .database import Database, SchemaObject
+from .database import Database, SchemaObject, in_utf8
 from .tokens import Kind, fold, quote_name, start_of
 
 
@@ -72,7 +72,7 @@ def run_on_copy(copy: sqlite3.Connection, sql: str) -> sqlite3.Cursor:
     supplied: set[tuple[str, str]] = set()
     while True:
         try:
-            return copy.execute(sql)
+            return copy.execute(in_utf8(sql))
         except sqlite3.Error as error:
             # Here, because most runs have no use for the module and all would wait for its import.
             from .standins import supply
