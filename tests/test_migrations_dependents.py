@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -497,6 +498,54 @@ def test_a_statement_that_is_not_utf_8_stops_only_what_would_write_it_again(
         for run_it in (script_of, migrate):
             with pytest.raises(CommandError, match=r"not UTF-8.*(TRIGGER tr|VIEW v).*Drop that"):
                 run_it(database, revision)
+
+
+def without_rowids(op: Operations) -> None:
+    with op.batch_alter_table("t", table_kwargs={"sqlite_with_rowid": False}, recreate="always"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "CREATE VIRTUAL TABLE f USING fts5 (body, content = t)",
+        "CREATE VIRTUAL TABLE f USING fts5 (body, content='t', content_rowid=\"rowid\")",
+        "CREATE VIEW f AS SELECT _rowid_, body FROM T",
+        "CREATE TRIGGER f AFTER INSERT ON t BEGIN DELETE FROM log WHERE x = new.oid; END",
+    ],
+)
+@pytest.mark.parametrize(
+    ("key", "revision"),
+    [
+        ("id INT PRIMARY KEY", lambda op: op.alter_column("t", "id", type_=sa.Integer())),
+        ("id INTEGER", lambda op: op.create_primary_key("pk", "t", ["id"])),
+        ("id INT PRIMARY KEY", without_rowids),
+    ],
+)
+def test_rowids_that_something_goes_by_do_not_change_unnoticed(
+    database: Path, key: str, revision: Revision, user: str
+) -> None:
+    fill(database, f"CREATE TABLE t ({key}, body); CREATE TABLE log (x); {user}")
+    if revision is not without_rowids:
+        run(database, "INSERT INTO t (rowid, id) VALUES (3, 3)")
+        shutil.copy(database, database.with_suffix(".copy"))
+        migrate(database.with_suffix(".copy"), revision)
+    run(database, "INSERT INTO t (rowid, id) VALUES (1, 50)")
+    with pytest.raises(CommandError, match=r"rowids.* used by: (virtual table|view|trigger) f\. "):
+        migrate(database, revision)
+    run(database, f"DROP {user.split()[1].replace('VIRTUAL', 'TABLE')} f")
+    migrate(database, revision)
+
+
+def test_an_index_of_content_by_a_column_of_its_own_goes_by_no_rowid(database: Path) -> None:
+    fill(
+        database,
+        "CREATE TABLE t (id INT PRIMARY KEY, body); INSERT INTO t VALUES (50, 'text');"
+        "CREATE VIRTUAL TABLE f USING fts5 (body, content=t, content_rowid=id);"
+        "INSERT INTO f (f) VALUES ('rebuild')",
+    )
+    migrate(database, lambda op: op.alter_column("t", "id", type_=sa.Integer()))
+    assert query(database, "SELECT rowid FROM f WHERE f MATCH 'text'") == [(50,)]
 
 
 UPSERT = """

@@ -27,7 +27,7 @@ from .meaning import (
     users_of,
 )
 from .replica import CopiedDatabase, broken_objects, copy_schema
-from .statement import Check, CreateTable, Generated
+from .statement import ROWID_NAMES, Check, CreateTable, Generated
 from .tokens import Kind, Token, fold, same_name, significant, start_of, tokenize
 
 
@@ -358,13 +358,34 @@ def _indexes_by_content(
         if not (found.sql or "").upper().startswith("CREATE VIRTUAL"):
             continue
         tokens = significant(tokenize(found.sql or ""))
-        if any(
-            tokens[place].word == "CONTENT"
-            and tokens[place + 1].text == "="
-            and same_name(tokens[place + 2].name, table)
-            for place in range(len(tokens) - 2)
-        ):
+        if any(same_name(content, table) for content in _option(tokens, "CONTENT")):
             yield found, {fold(token.name) for token in tokens if token.can_be_name}
+
+
+def _option(tokens: Sequence[Token], option: str) -> list[str]:
+    """What an option of a virtual table is set to."""
+    return [
+        tokens[place + 2].name
+        for place in range(len(tokens) - 2)
+        if tokens[place].word == option and tokens[place + 1].text == "="
+    ]
+
+
+def users_of_rowids(database: Database, table: CreateTable) -> list[str]:
+    """What may go by the rowids of a table: full-text indexes of it, and views and triggers."""
+    objects = database.objects()
+    names = [name for name in ROWID_NAMES if table.find_column(name) is None]
+    users = []
+    for found, _ in _indexes_by_content(objects, table.name):
+        columns = _option(significant(tokenize(found.sql or "")), "CONTENT_ROWID")
+        if all(fold(column) in names for column in columns):
+            users.append(f"virtual table {found.name}")
+    for found in objects:
+        own = found.kind == "trigger" and same_name(found.table, table.name)
+        uses = own or (found.kind in ("view", "trigger") and mentions(found, table.name))
+        if uses and any(mentions(found, name) for name in names):
+            users.append(f"{found.kind} {found.name}")
+    return users
 
 
 def _named(table: CreateTable, folded: Collection[str]) -> list[str]:

@@ -28,6 +28,7 @@ from .dependents import (
     refuse_new_breakage,
     refuse_without_key,
     schema_with_upserts,
+    users_of_rowids,
 )
 from .edit import is_stored_everywhere, write_schema
 from .meaning import meaning_of, mentioned_columns
@@ -40,6 +41,7 @@ from .rows import (
     never_null,
     null_check,
     parent_check,
+    rowid_name,
     value_check,
 )
 from .statement import (
@@ -100,7 +102,7 @@ class Transition:
         lost = not set(_keys(self.old)) <= set(_keys(self.new))
         before = schema_with_upserts(self.database) if lost else []
         with self.database.savepoint():
-            for check in self._checks_before():
+            for check in (*self._checks_before(), *self._rowid_checks()):
                 check.run(self.database, self.old)
             converted = self._converted_values()
             if not all(self._can_be_used(key) for key in self._new_keys()):
@@ -145,6 +147,29 @@ class Transition:
             elif _value(column.default_sql) is None:
                 checks.append(value_check(self.new, column.name))
         return checks
+
+    def _rowid_checks(self) -> list[RowCheck]:
+        """A check that rows keep their rowids, if something goes by these.
+
+        Raises:
+            CommandError: something does, and there will be none.
+        """
+        old, alias = self.old, self.new.rowid_alias
+        rowid, source = rowid_name(old), self.sources.get(fold(alias or ""))
+        kept = source is None or same_name(source, old.rowid_alias or "")
+        if rowid is None or (kept and not self.new.without_rowid):
+            return []
+        users = ", ".join(users_of_rowids(self.database, old))
+        if not users:
+            return []
+        problem = (
+            f"The rows of table {old.name} would have {{}}, and these are used by: {users}. "
+            "Drop that with op.execute() first, and create it anew afterwards"
+        )
+        if self.new.without_rowid:
+            raise CommandError(problem.format("no rowids any more"))
+        message = f"{problem.format('other rowids')}. Rows"
+        return [RowCheck(message, f"{rowid} IS NOT {quote_name(str(source))}")]
 
     def _checks_after(self) -> list[RowCheck]:
         """Checks for the constraints that are new, or new to the values they are about."""
