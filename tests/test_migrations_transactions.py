@@ -648,6 +648,8 @@ KEYED = """
     CREATE TABLE p (id INTEGER PRIMARY KEY);
     CREATE TABLE c (k TEXT PRIMARY KEY, pid REFERENCES p) WITHOUT ROWID;
     CREATE TABLE two (a REFERENCES p, b REFERENCES p);
+    CREATE TABLE number (id INT PRIMARY KEY, pid REFERENCES p);
+    INSERT INTO number VALUES (50, 99), (49, 98), (1, 1), (2, 99);
     INSERT INTO p VALUES (1), (2);
     INSERT INTO c VALUES ('orphan', 99), ('good', 1);
     INSERT INTO two VALUES (99, 2);
@@ -661,6 +663,12 @@ KEYED = """
             "op.execute(\"DELETE FROM c WHERE k = 'orphan'\")\n"
             "op.execute('DELETE FROM p WHERE id = 1')",
             "exist: row 'good' of table c has no parent in p. ",
+        ),
+        (
+            "op.execute('DELETE FROM two')\nop.execute('DELETE FROM c')\n"
+            "op.execute('DELETE FROM p WHERE id = 1')\n"
+            "op.alter_column('number', 'id', type_=sa.Integer())",
+            "exist: row 1 of table number has no parent in p. ",
         ),
         (
             "op.execute('UPDATE two SET a = 1')\nop.execute('DELETE FROM p WHERE id = 2')",
@@ -682,6 +690,13 @@ def test_a_violation_makes_up_for_no_other(tmp_path: Path, change: str, told: st
         "op.alter_column('c', 'pid', new_column_name='parent')\n"
         "op.alter_column('two', 'a', new_column_name='one')",
         "op.alter_column('c', 'k', type_=sa.BLOB())",
+        "with op.batch_alter_table('c') as batch:\n"
+        "    batch.add_column(sa.Column('n', sa.Integer, server_default='1'))\n"
+        "    batch.alter_column('pid', nullable=False)\n"
+        "op.create_primary_key('pk', 'c', ['k', 'pid'])",
+        "with op.batch_alter_table('number', table_kwargs={'sqlite_with_rowid': False},\n"
+        "                          recreate='always'):\n    pass",
+        "op.rename_table('number', 'row')\nop.alter_column('row', 'id', type_=sa.Integer())",
         "op.rename_table('c', 'kid')\nop.rename_table('p', 'parent')",
         "with op.batch_alter_table('two') as batch:\n"
         "    batch.create_foreign_key('fk', 'c', ['b'], ['k'])\n"

@@ -125,6 +125,17 @@ class Database(ABC):
     def table_renamed(self, old: str, new: str) -> None:  # noqa: B027
         """A table has another name now."""
 
+    @contextmanager
+    def rows_moving(self, table: str, before: str, now: str) -> Iterator[None]:
+        """A table is made anew inside, and its rows get another rowid or key.
+
+        Args:
+            table: its name.
+            before: SQL for what a row is known by, see `foreign_keys.Violation`.
+            now: SQL, over the table as it was, for what it will be known by.
+        """
+        yield
+
     # -- names
 
     @property
@@ -362,6 +373,15 @@ class LiveDatabase(Database):
     def table_renamed(self, old: str, new: str) -> None:
         if self.transactions is not None:
             self.transactions.keys.table_renamed(old, new)
+
+    @contextmanager
+    def rows_moving(self, table: str, before: str, now: str) -> Iterator[None]:
+        if self.transactions is None:
+            yield
+            return
+        query = f"SELECT {before}, {now} FROM {self.qualified(table)}"
+        with self.transactions.keys.rows_moving(fold(self.schema), table, query):
+            yield
 
 
 def read_any_text(content: bytes) -> str:

@@ -11,15 +11,15 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from alembic.util import CommandError
 
-from .tokens import HARMLESS, Token, first_word, fold, quote_name, quote_string, start_of
+from .tokens import HARMLESS, Token, first_word, fold, quote_name, quote_string, same_name, start_of
 
 SHOWN = 5  # violations named in a message
 _CHANGING = ("INSERT", "UPDATE", "DELETE")  # by which Alembic writes the version
@@ -33,7 +33,7 @@ class Violation:
     """One row whose parent is missing, by one foreign key."""
 
     table: str
-    row: int | str | None  # its rowid, or its primary key as `_row_key` has it
+    row: int | str | None  # its rowid, or its primary key as `row_key` has it
     parent: str
     key: str = ""  # as `key_name` has it: SQLite's numbers of keys change when one comes or goes
     mismatch: bool = False  # whether SQLite cannot check the key at all, for no row
@@ -136,6 +136,31 @@ class ForeignKeyWatch:
             if now == fold(old):
                 self._renamed[before] = fold(new)
         self._renamed.setdefault(fold(old), fold(new))
+
+    @contextmanager
+    def rows_moving(self, schema: str, table: str, query: str) -> Iterator[None]:
+        """Rows get another rowid or key inside; the violations known before are theirs still.
+
+        Args:
+            schema: where the table is.
+            table: its name.
+            query: what each row is known by, and will be.
+        """
+        before = self._before.get(schema, Counter())
+        concerned = {
+            known
+            for known in before
+            if same_name(self._now_called(known).table, table) and not known.mismatch
+        }
+        moved = dict(self._connection.execute(query).fetchall()) if concerned else {}
+        yield
+        if concerned:
+            self._before[schema] = Counter(
+                {
+                    replace(known, row=moved.get(known.row)) if known in concerned else known: count
+                    for known, count in before.items()
+                }
+            )
 
     def check(self) -> None:
         """Look for violations that were not there before.
@@ -300,11 +325,9 @@ def key_name(columns: Columns) -> str:
     return ", ".join(fold(column) for column, _ in columns)
 
 
-def _row_key(connection: sqlite3.Connection, schema: str, table: str) -> str:
+def row_key(columns: Iterable[str]) -> str:
     """SQL for what is in a row's primary key, which stays the same if the key gets another type."""
-    return " || ' ' || ".join(
-        f"hex({quote_name(name)})" for name in _key(connection, schema, table)
-    )
+    return " || ' ' || ".join(f"hex({quote_name(name)})" for name in columns)
 
 
 def _key(connection: sqlite3.Connection, schema: str, table: str) -> list[str]:
@@ -350,7 +373,7 @@ def orphans_by_key(
         source = f"{prefix}.{quote_name(parent)} AS p"
         present += f" AND NOT EXISTS (SELECT 1 FROM {source} WHERE {equal})"
     return (
-        f"SELECT {quote_string(table)}, {_row_key(connection, schema, table)}, "
+        f"SELECT {quote_string(table)}, {row_key(_key(connection, schema, table))}, "
         f"{quote_string(parent)}, {quote_string(key_name(columns))} "
         f"FROM {prefix}.{quote_name(table)} AS c WHERE {present}"
     )

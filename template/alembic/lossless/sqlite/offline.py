@@ -221,6 +221,16 @@ class Script:
                     f"WHERE {column} = {quote_string(old)} COLLATE NOCASE;"
                 )
 
+    def rows_move(self, table: str, before: str, now: str) -> None:
+        """What was wrong with a row is so under the rowid or key that it gets now."""
+        if self._violations_known:
+            self.impl.static_output(
+                'UPDATE temp.lossless_violations SET "row" = '
+                f"(SELECT {now} FROM main.{quote_name(table)} "
+                f'WHERE {before} = lossless_violations."row") '
+                f'WHERE "table" = {quote_string(table)} COLLATE NOCASE;'
+            )
+
     def _violations(self, mismatches: set[tuple[str, str]]) -> str:
         """A query for the rows without their parent; tables with a key that cannot be checked apart."""
         unchecked = {name for name, _ in mismatches}
@@ -425,6 +435,11 @@ class ScriptDatabase(Database):
 
     def table_renamed(self, old: str, new: str) -> None:
         self._script.table_renamed(old, new)
+
+    @contextlib.contextmanager
+    def rows_moving(self, table: str, before: str, now: str) -> Iterator[None]:
+        self._script.rows_move(table, before, now)
+        yield
 
     def can_edit_schema(self) -> bool:
         return True  # the script switches the shell's defensive mode off

@@ -17,6 +17,7 @@ import contextlib
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +32,7 @@ from .dependents import (
     users_of_rowids,
 )
 from .edit import is_stored_everywhere, write_schema
+from .foreign_keys import row_key
 from .meaning import meaning_of, mentioned_columns
 from .rebuild import TEMPORARY, column_changes_content, ignoring_checks, rebuild
 from .rows import (
@@ -154,10 +156,8 @@ class Transition:
         Raises:
             CommandError: something does, and there will be none.
         """
-        old, alias = self.old, self.new.rowid_alias
-        rowid, source = rowid_name(old), self.sources.get(fold(alias or ""))
-        kept = source is None or same_name(source, old.rowid_alias or "")
-        if rowid is None or (kept and not self.new.without_rowid):
+        old, rowid, source = self.old, rowid_name(self.old), self._source_of_rowids()
+        if rowid is None or (source is None and not self.new.without_rowid):
             return []
         users = ", ".join(users_of_rowids(self.database, old))
         if not users:
@@ -170,6 +170,27 @@ class Transition:
             raise CommandError(problem.format("no rowids any more"))
         message = f"{problem.format('other rowids')}. Rows"
         return [RowCheck(message, f"{rowid} IS NOT {quote_name(str(source))}")]
+
+    def _source_of_rowids(self) -> str | None:
+        """The column whose values the rows get for a rowid; None if they keep theirs, or get none."""
+        source = self.sources.get(fold(self.new.rowid_alias or ""))
+        return None if source and same_name(source, self.old.rowid_alias or "") else source
+
+    def _moving_rows(self) -> AbstractContextManager[None]:
+        """Let rows that are violations be known by what they are known by once the table is anew."""
+        old, new, rowid = self.old, self.new, rowid_name(self.old)
+        before, now = rowid, rowid
+        source = self._source_of_rowids()
+        if old.without_rowid and old.primary_key is not None:
+            before = row_key(old.primary_key.columns)
+        if new.without_rowid and new.primary_key is not None:
+            names = [self.sources.get(fold(name)) for name in new.primary_key.columns]
+            now = None if None in names else row_key(filter(None, names))
+        elif source is not None:
+            now = f"CAST({quote_name(source)} AS INTEGER)"
+        if before is None or now is None or before == now:
+            return contextlib.nullcontext()
+        return self.database.rows_moving(old.name, before, now)
 
     def _checks_after(self) -> list[RowCheck]:
         """Checks for the constraints that are new, or new to the values they are about."""
@@ -416,13 +437,14 @@ class Transition:
         if self._keys_may_change():
             self.database.before_change_of_keys()
         try:
-            rebuild(
-                self.database,
-                self.old,
-                self.new,
-                self.sources,
-                without_indexes=self.dropped_indexes,
-            )
+            with self._moving_rows():
+                rebuild(
+                    self.database,
+                    self.old,
+                    self.new,
+                    self.sources,
+                    without_indexes=self.dropped_indexes,
+                )
         except sqlite3.IntegrityError as error:
             reason = str(error).replace(f"{TEMPORARY}{self.old.name}", self.old.name)
             raise CommandError(
