@@ -22,8 +22,9 @@ from sqlalchemy.exc import OperationalError
 
 import rendering
 import sqlite_shape
-from adopting import adopt, build, load, snapshot
-from lossless.adoption.columns import TooMany, fit
+from adopting import GENERATORS, adopt, build, load, snapshot
+from lossless.adoption.columns import TooMany, choose_types, fit
+from lossless.adoption.models import generate, reflect
 from lossless.adoption.project import (
     UNTOUCHED,
     Changes,
@@ -79,6 +80,18 @@ def models(project: Path) -> Path:
 
 def run(project: Path, *command: str, status: int = 0) -> str:
     return rendering.python(command[0], *command[1:], cwd=project, status=status)
+
+
+def generated(sql: str, folder: Path, generator: str = "declarative") -> tuple[str, list[str]]:
+    """The models of a database, not formatted, and what is told of its columns."""
+    database = folder / "generated.db"
+    if not database.exists():
+        build(database, sql)
+    native = SQLiteNative()
+    with native.look(make_url(f"sqlite:///{database}")) as source:
+        metadata = reflect(source)
+        notes = choose_types(metadata, metadata.tables.values(), source, native)
+        return generate(metadata, source, generator), notes
 
 
 @contextmanager
@@ -1058,6 +1071,24 @@ def test_a_table_that_the_models_cannot_create_keeps_no_other_back(
     assert "index 'with_A'\n" in told
     assert "table 'Other': PRIMARY KEY\n" in told
     assert "view 'Open_Ones'\n" in told
+
+
+# -- what the models are called -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_keys_over_the_same_columns_come_in_the_order_of_their_declaration(
+    generator: str, tmp_path: Path
+) -> None:
+    targets = ["f", "b", "e", "a", "d", "c"]
+    keys = "".join(f", FOREIGN KEY (x, y) REFERENCES {name}" for name in targets)
+    sql = f"CREATE TABLE z (id INTEGER PRIMARY KEY, x INT, y INT{keys});" + "".join(
+        f"CREATE TABLE {name} (x INT, y INT, PRIMARY KEY (x, y));" for name in targets
+    )
+    text, _ = generated(sql, tmp_path, generator)
+    assert re.findall(r"ForeignKeyConstraint.*?'(\w)\.x'", text.replace("\n", "")) == targets
+    found = re.findall(r"elationship\('(\w)'", text.partition("class Z")[2])
+    assert found in ([], [name.upper() for name in targets])
 
 
 # -- small parts --------------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ from .columns import Fit
 from .without_inflect import without_inflect
 
 with without_inflect():
+    from sqlacodegen import generators as sqlacodegen
     from sqlacodegen.generators import (
         DataclassGenerator,
         DeclarativeGenerator,
@@ -61,6 +62,17 @@ RESERVED_ATTRIBUTES = frozenset({"metadata", "registry", "type_annotation_map"})
 AMBIGUOUS_NAMES = frozenset({"l", "I", "O"})
 # What Pydantic keeps for itself, whatever follows ("protected_namespaces" of its configuration).
 PROTECTED_PREFIXES = ("model_dump", "model_validate")
+
+
+def sort_key(constraint: Constraint) -> str:
+    """sqlacodegen's order of constraints; those that it does not tell apart come as they were declared.
+
+    They lie in sets, whose order is another one in every run.
+    """
+    return f"{get_constraint_sort_key(constraint)}\0{by_declaration(constraint):012}"
+
+
+sqlacodegen.get_constraint_sort_key = sort_key  # type: ignore[attr-defined]
 
 
 class Corrections(TablesGenerator):
@@ -198,9 +210,7 @@ class Corrections(TablesGenerator):
 
     def render_items(self, table: Table) -> list[str]:
         """The constraints and indexes that do not stand in a column."""
-        constraints = sorted(
-            filter(self.stands_alone, table.constraints), key=get_constraint_sort_key
-        )
+        constraints = sorted(filter(self.stands_alone, table.constraints), key=sort_key)
         constraints += self.repeated[table]
         indexes = sorted(
             (index for index in table.indexes if not is_plain(index)),
@@ -734,7 +744,7 @@ def keys_that_close_cycles(metadata: MetaData) -> set[ForeignKeyConstraint]:
         while path:
             table = path[-1]
             keys = open_.setdefault(
-                table, iter(sorted(table.foreign_key_constraints, key=get_constraint_sort_key))
+                table, iter(sorted(table.foreign_key_constraints, key=sort_key))
             )
             key = next(keys, None)
             if key is None:

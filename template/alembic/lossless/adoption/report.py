@@ -176,7 +176,8 @@ def diagram(metadata: MetaData, *, keys_only: bool = False) -> list[str]:
         lines.append("    }")
     for found, name in names.items():
         for key in sorted(
-            found.foreign_key_constraints, key=lambda key: [column.name for column in key.columns]
+            found.foreign_key_constraints,
+            key=lambda key: ([column.name for column in key.columns], key._creation_order),
         ):
             some = "o|" if any(column.nullable for column in key.columns) else "||"
             label = quoted(", ".join(column.name for column in key.columns))
