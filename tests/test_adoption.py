@@ -24,6 +24,7 @@ import rendering
 import sqlite_shape
 from adopting import GENERATORS, adopt, build, load, snapshot
 from lossless.adoption.columns import TooMany, choose_types, fit
+from lossless.adoption.generators import Corrections
 from lossless.adoption.models import generate, reflect
 from lossless.adoption.project import (
     UNTOUCHED,
@@ -1089,6 +1090,32 @@ def test_keys_over_the_same_columns_come_in_the_order_of_their_declaration(
     assert re.findall(r"ForeignKeyConstraint.*?'(\w)\.x'", text.replace("\n", "")) == targets
     found = re.findall(r"elationship\('(\w)'", text.partition("class Z")[2])
     assert found in ([], [name.upper() for name in targets])
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_what_models_import_is_known_before_names_are_given(
+    generator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def imports(made: Corrections) -> dict[str, set[str]]:
+        return {package: set(names) for package, names in made.imports.items()}
+
+    def render_models(made: Corrections, models: list[Any]) -> str:
+        before = imports(made)
+        text = real(made, models)
+        assert imports(made) == before
+        return text
+
+    real = Corrections.render_models
+    monkeypatch.setattr(Corrections, "render_models", render_models)
+    keys = "FOREIGN KEY (x, y) REFERENCES pair, FOREIGN KEY (y, x) REFERENCES pair"
+    sql = (
+        'CREATE TABLE "column" (id INTEGER PRIMARY KEY); CREATE TABLE log (line TEXT);'
+        "CREATE TABLE pair (x INT, y INT, PRIMARY KEY (x, y));"
+        f"CREATE TABLE two (id INTEGER PRIMARY KEY, x INT, y INT, {keys});"
+        f"CREATE TABLE link (x INT, y INT, {keys});"
+    )
+    text, _ = generated(sql, tmp_path, generator)
+    assert "class Column(" not in text
 
 
 # -- small parts --------------------------------------------------------------------------------------------------------

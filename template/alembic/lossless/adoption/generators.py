@@ -131,6 +131,7 @@ class Corrections(TablesGenerator):
     def collect_imports_for_model(self, model: Model) -> None:
         if not isinstance(model, ModelClass):
             self.add_import(Table)
+            self.add_import(Column)
         table = model.table
         for column in table.columns:
             self.collect_imports_for_column(column)
@@ -324,8 +325,6 @@ class Corrections(TablesGenerator):
         return keywords
 
     def render_column_callable(self, is_table: bool, *args: Any, **kwargs: Any) -> str:
-        if is_table:
-            self.add_import(Column)
         return code.call("Column" if is_table else "mapped_column", args, kwargs)
 
     def render_column_type(self, column: Column[Any]) -> str:
@@ -349,12 +348,6 @@ class ClassCorrections(Corrections, DeclarativeGenerator):
 
     def generate_models(self) -> list[Model]:
         models = super().generate_models()
-        for model in models:
-            if isinstance(model, ModelClass):
-                model.relationships = [
-                    found for found in model.relationships if not refers_to_itself(found)
-                ]
-                complete_relationships(model)
         self.overlaps = overlapping(models)
         return models
 
@@ -396,9 +389,23 @@ class ClassCorrections(Corrections, DeclarativeGenerator):
     def collect_imports_for_model(self, model: Model) -> None:
         super().collect_imports_for_model(model)
         if isinstance(model, ModelClass):
+            self.complete_relationships(model)
             if model.relationships:
                 self.add_literal_import("sqlalchemy.orm", "relationship")
             self.collect_imports_for_annotations(model)
+
+    def complete_relationships(self, model: ModelClass) -> None:
+        """Here relationships are known and have no names yet, so what they will use can be imported."""
+        model.relationships = [
+            found for found in model.relationships if not refers_to_itself(found)
+        ]
+        complete_relationships(model)
+        if any(
+            len(terms) > 1
+            for found in model.relationships
+            for terms in (found.primaryjoin, found.secondaryjoin)
+        ):
+            self.add_literal_import("sqlalchemy", "and_")
 
     def collect_imports_for_annotations(self, model: ModelClass) -> None:
         for attribute in model.columns:
@@ -500,8 +507,6 @@ class ClassCorrections(Corrections, DeclarativeGenerator):
             f"{attribute(one, left)} == {attribute(other, right)}"
             for one, left, other, right in terms
         ]
-        if len(rendered) > 1:
-            self.add_literal_import("sqlalchemy", "and_")
         return f"lambda: {rendered[0] if len(rendered) == 1 else code.call('and_', rendered)}"
 
 
@@ -540,6 +545,7 @@ class SQLModels(ClassCorrections, SQLModelGenerator):
     def collect_imports_for_model(self, model: Model) -> None:
         Corrections.collect_imports_for_model(self, model)
         if isinstance(model, ModelClass):
+            self.complete_relationships(model)
             if model.relationships:
                 self.add_literal_import("sqlmodel", "Relationship")
                 self.add_literal_import("typing", "Optional")
