@@ -1118,6 +1118,36 @@ def test_what_models_import_is_known_before_names_are_given(
     assert "class Column(" not in text
 
 
+PASCAL_CASE = """
+CREATE TABLE Employee (Id INTEGER PRIMARY KEY, Employee INT REFERENCES Employee(Id));
+CREATE TABLE "Order" (Id INTEGER PRIMARY KEY, Item TEXT);
+CREATE TABLE Item (Id INTEGER PRIMARY KEY, "Order" INT NOT NULL REFERENCES "Order"(Id));
+CREATE TABLE Name (Id INTEGER PRIMARY KEY, Name TEXT);
+"""
+
+
+@pytest.mark.parametrize("generator", ["declarative", "dataclasses", "sqlmodels"])
+def test_no_attribute_is_called_as_a_class_in_its_annotations(
+    generator: str, tmp_path: Path
+) -> None:
+    text, _ = generated(PASCAL_CASE, tmp_path, generator)
+    for body in re.split(r"^class ", text, flags=re.MULTILINE)[1:]:
+        attributes = re.findall(r"^    (\w+):", body, re.MULTILINE)
+        annotated = re.findall(r"^    \w+: (.*?) = ", body, re.MULTILINE)
+        assert not {name for name in attributes for text in annotated if f"'{name}" in text}
+    assert re.search(r"^    Name:", text, re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", ["declarative", "dataclasses", "sqlmodels"])
+def test_names_in_pascal_case_pass_mypy(
+    generator: str, project: Path, tmp_path: Path, tool_cache: Path
+) -> None:
+    database = build(tmp_path / "pascal.db", PASCAL_CASE)
+    adopt(project, f"sqlite:///{database}", "--generator", generator)
+    run(project, "mypy", "--cache-dir", str(tool_cache))
+
+
 # -- small parts --------------------------------------------------------------------------------------------------------
 
 

@@ -338,6 +338,13 @@ class ClassCorrections(Corrections, DeclarativeGenerator):
     """What the generators of classes need mended besides."""
 
     overlaps: dict[int, list[str]]
+    taken: set[str]
+
+    def __init__(
+        self, metadata: MetaData, bind: Engine, options: Sequence[str] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(metadata, bind, options, **kwargs)
+        self.class_names: dict[Table, str] = {}
 
     def generate_base(self) -> None:
         super().generate_base()
@@ -354,7 +361,19 @@ class ClassCorrections(Corrections, DeclarativeGenerator):
     def generate_model_name(self, model: Model, global_names: set[str]) -> None:
         if isinstance(model, ModelClass):
             self.taken = self.names_used_in(model)
-        super().generate_model_name(model, global_names | {self.base_class_name, *code.HELPERS})
+        super().generate_model_name(model, self.with_own_names(global_names))
+
+    def with_own_names(self, names: set[str]) -> set[str]:
+        return names | {self.base_class_name, *code.HELPERS}
+
+    def name_classes(self, models: Iterable[Model]) -> None:
+        """Find out what classes will be called, since attributes of the ones before them must know it, too."""
+        names = {name for imported in self.imports.values() for name in imported}
+        for model in models:
+            alone = type(model)(model.table)
+            super().generate_model_name(alone, self.with_own_names(names))
+            names.add(alone.name)
+            self.class_names[model.table] = alone.name
 
     def names_used_in(self, model: ModelClass) -> set[str]:
         """Names that annotations in the class's body use, so that no attribute may be called so."""
@@ -365,7 +384,8 @@ class ClassCorrections(Corrections, DeclarativeGenerator):
             if any(relationship.type in to_many for relationship in model.relationships)
             else set()
         )
-        return {annotation.partition(".")[0] for annotation in annotations} | lists
+        classes = {self.class_names[found.target.table] for found in model.relationships}
+        return {annotation.partition(".")[0] for annotation in annotations} | lists | classes
 
     def generate_column_attr_name(
         self, column_attr: ColumnAttribute, global_names: set[str], local_names: set[str]
@@ -385,6 +405,7 @@ class ClassCorrections(Corrections, DeclarativeGenerator):
         if any(isinstance(model, ModelClass) for model in models):
             self.add_literal_import("sqlalchemy.orm", "Mapped")
             self.add_literal_import("sqlalchemy.orm", "mapped_column")
+        self.name_classes(models)
 
     def collect_imports_for_model(self, model: Model) -> None:
         super().collect_imports_for_model(model)
@@ -421,10 +442,7 @@ class ClassCorrections(Corrections, DeclarativeGenerator):
         sections = [
             self.render_class_variables(model),
             "\n".join(map(self.render_column_attribute, model.columns)),
-            # One that has its target's name comes last: in annotations behind it the name would not be the class's.
-            "\n".join(
-                map(self.render_relationship, sorted(model.relationships, key=has_name_of_target))
-            ),
+            "\n".join(map(self.render_relationship, model.relationships)),
         ]
         body = "\n\n".join(indent(section, self.indentation) for section in sections if section)
         return f"{self.render_class_declaration(model)}\n{body}"
@@ -541,6 +559,7 @@ class SQLModels(ClassCorrections, SQLModelGenerator):
         if any(isinstance(model, ModelClass) for model in models):
             self.add_literal_import("sqlmodel", "Field")
             self.add_literal_import("sqlalchemy", "Column")
+        self.name_classes(models)
 
     def collect_imports_for_model(self, model: Model) -> None:
         Corrections.collect_imports_for_model(self, model)
@@ -595,10 +614,6 @@ def identifier(name: str, reserved: Collection[str] = ()) -> str:
         name = f"_{name}"
     taken = iskeyword(name) or name in reserved or name in AMBIGUOUS_NAMES
     return f"{name}_" if taken else name
-
-
-def has_name_of_target(relationship: RelationshipAttribute) -> bool:
-    return relationship.name == relationship.target.name
 
 
 def attribute(model: Model, column: Any) -> str:
