@@ -1138,6 +1138,23 @@ def test_no_attribute_is_called_as_a_class_in_its_annotations(
     assert re.search(r"^    Name:", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize("generator", ["declarative", "dataclasses", "sqlmodels"])
+def test_names_that_a_models_library_keeps_for_itself_can_be_adopted(
+    generator: str, tmp_path: Path
+) -> None:
+    names = ["Config", "_sa_registry", "_sa_class_manager", "_sa_instance_state"]
+    names += ["metadata", "registry", "model_config", "__table__", "__fields__", "_sa_anything"]
+    columns = "".join(f', "{name}" TEXT' for name in names)
+    text, _ = generated(f"CREATE TABLE a (id INTEGER PRIMARY KEY{columns})", tmp_path, generator)
+    (tmp_path / "models.py").write_text(text)
+    use = (
+        "import models; from sqlalchemy.orm import configure_mappers;"
+        "configure_mappers(); print([c.name for c in models.A.__table__.columns])"
+    )
+    printed = rendering.run(sys.executable, "-W", "error", "-c", use, cwd=tmp_path)
+    assert all(repr(name) in printed for name in names)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("generator", ["declarative", "dataclasses", "sqlmodels"])
 def test_names_in_pascal_case_pass_mypy(

@@ -58,10 +58,14 @@ with without_inflect():
 
 # What a generated class must not redefine, whatever its columns are called.
 RESERVED_ATTRIBUTES = frozenset({"metadata", "registry", "type_annotation_map"})
+# What SQLAlchemy keeps for itself in a mapped class, whatever follows: it maps no such attribute, and does not say so.
+RESERVED_PREFIX = "_sa_"
 # What can be taken for a number, so that style checks mind it (pycodestyle's E741 and E742).
 AMBIGUOUS_NAMES = frozenset({"l", "I", "O"})
 # What Pydantic keeps for itself, whatever follows ("protected_namespaces" of its configuration).
 PROTECTED_PREFIXES = ("model_dump", "model_validate")
+# A class of this name in a model was Pydantic's configuration once, and is refused now.
+CONFIGURATION = "Config"
 
 
 def sort_key(constraint: Constraint) -> str:
@@ -547,7 +551,7 @@ class SQLModels(ClassCorrections, SQLModelGenerator):
         base = import_module("sqlmodel").SQLModel  # not imported above: most projects have none
         # Pydantic's models have methods that a field must not hide, and no fields with an underscore in front.
         name = name.strip().lstrip("_")
-        found = identifier(name, RESERVED_ATTRIBUTES.union(dir(base)))
+        found = identifier(name, RESERVED_ATTRIBUTES.union(dir(base), [CONFIGURATION]))
         if found.startswith(PROTECTED_PREFIXES):
             return f"field_{identifier(name)}"
         return f"field{found}" if found.startswith("_") else found
@@ -610,6 +614,8 @@ def identifier(name: str, reserved: Collection[str] = ()) -> str:
     name = "".join(character if f"_{character}".isidentifier() else "_" for character in name)
     # Python gives two underscores in front a meaning of their own in a class.
     name = re.sub(r"^__+", "_", name) or "unnamed"
+    if name.startswith(RESERVED_PREFIX):
+        name = name[1:]
     if not name.isidentifier():
         name = f"_{name}"
     taken = iskeyword(name) or name in reserved or name in AMBIGUOUS_NAMES
