@@ -326,6 +326,8 @@ def test_adopting_again_does_nothing(project: Path, database: Path) -> None:
     before = rendering.files(project), snapshot(database)
     assert "Nothing to do" in adopt(project)
     assert (rendering.files(project), snapshot(database)) == before
+    assert "report.md is not written" in adopt(project, "--report", "report.md")
+    assert (rendering.files(project), snapshot(database)) == before
 
 
 @pytest.mark.parametrize(

@@ -338,6 +338,11 @@ class Adoption:
             outcome = "The database is what the project's revisions build; it is stamped now."
         self.status, self.outcome = ADOPTED, outcome
         self.progress.note(f"\n{outcome}")
+        if self.options.report is not None:
+            self.progress.note(
+                f"There is no adoption to report, so {self.options.report} is not written; "
+                "--force writes the models anew, and a report."
+            )
         return False
 
     def write_models(self, source: Source) -> MetaData:
