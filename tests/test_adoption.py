@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from io import StringIO
@@ -33,6 +34,7 @@ from lossless.adoption.project import (
     fingerprint,
     ini_with_version_table,
 )
+from lossless.adoption.proof import read_rows
 from lossless.adoption.report import Progress, Report, diagram
 from lossless.native import Schema, differences
 from lossless.sqlite.catalogue import read_catalogue
@@ -1007,6 +1009,26 @@ def test_text_that_is_not_utf8_is_found_among_many_rows(project: Path, tmp_path:
     assert "b: Mapped[str | None] = mapped_column(Text())" in models(project).read_text()
 
 
+def test_rows_are_looked_at_one_by_one_however_large_they_are(tmp_path: Path) -> None:
+    database = build(
+        tmp_path / "large.db",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, size INT, b BLOB AS (zeroblob(size)), c JSON AS ('\"' || hex(b) || '\"'));"
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 60)"
+        "INSERT INTO a (size) SELECT 1000000 + n FROM n;",
+    )
+    native = SQLiteNative()
+    with native.look(make_url(f"sqlite:///{database}")) as source:
+        metadata = reflect(source)
+        tracemalloc.start()
+        notes = choose_types(metadata, metadata.tables.values(), source, native)
+        assert read_rows(source, metadata) == (60, [])
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 40_000_000
+    chosen = [column.info["fit"].python for column in metadata.tables["a"].columns]
+    assert (chosen, notes) == (["int", "int", "bytes", "Any"], [])
+
+
 def test_text_that_no_type_could_read_is_named(project: Path, tmp_path: Path) -> None:
     database = build(
         tmp_path / "utf16.db",
@@ -1197,7 +1219,7 @@ def test_names_in_pascal_case_pass_mypy(
 def test_a_moment_is_read_as_one_only_if_it_can_be_written_again(
     type_: types.TypeEngine[Any], value: object, kept: bool
 ) -> None:
-    chosen = fit(Column("c", type_), [None, value], lambda: [], dialect())
+    chosen = fit(Column("c", type_), lambda: [None, value], lambda: [], dialect())
     assert (chosen.type is type_, chosen.misfit == "") == (kept, kept)
 
 
@@ -1209,7 +1231,7 @@ def test_values_that_take_too_long_to_look_at_are_not_called_misfits(
         yield None
         raise TooMany
 
-    chosen = fit(Column("c", type_), [None], endless, dialect())
+    chosen = fit(Column("c", type_), lambda: [None], endless, dialect())
     assert chosen.python == "Any"
     assert "looked at in time" in chosen.misfit
 

@@ -14,7 +14,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from alembic.util import CommandError
@@ -85,6 +84,7 @@ NOT_SEEN = "holds more values than could be looked at in time, of which any may 
 
 SAMPLE = 1000  # rows of each table whose values are looked at in any case
 CHUNK = 10_000  # rows looked at together
+MEMORY = 10_000_000  # bytes of values kept at a time, and one row
 PATIENCE = 30.0  # seconds for looking at the others, where a type must fit them all
 
 
@@ -121,7 +121,7 @@ class Fit:
 
 def fit(
     column: Column[Any],
-    sample: Sequence[Any],
+    sample: Callable[[], Iterable[Any]],
     rest: Callable[[], Iterable[Any]],
     dialect: Dialect,
     *,
@@ -131,17 +131,18 @@ def fit(
 
     Args:
         column: as reflected.
-        sample: values that are stored in it.
+        sample: gives values that are stored in it.
         rest: gives the others; asked only for a type that converts what it reads, and may raise `TooMany`.
         dialect: the engine's, with its way to read values.
         in_key: whether rows are found by the column's values.
     """
     declared = getattr(column.type, "declaration", None)
-    wanted = column.type if declared is None else meaning(declared, kinds(sample))
+    found = kinds(sample())
+    wanted = column.type if declared is None else meaning(declared, found)
     if wanted is None:
-        handled, why = as_they_are(kinds(sample)), ""
-    elif why := misfit(wanted, lambda: sample, dialect, in_key):
-        handled = as_they_are(kinds(sample))
+        handled, why = as_they_are(found), ""
+    elif why := misfit(wanted, sample, dialect, in_key):
+        handled = as_they_are(found)
     else:
         why = misfit(wanted, rest, dialect, in_key) if converts(wanted, dialect) else ""
         handled = AsStored() if why else wanted
@@ -335,19 +336,20 @@ class Look:
         self.dialect = source.engine.dialect
         self.deadline = time.monotonic() + PATIENCE
         self.notes: list[str] = []
-        self.samples: dict[str, Sequence[Any]] = {}  # some values, by column
+        self.samples: dict[
+            str, list[Any] | None
+        ] = {}  # values by column; None if they are too large to be kept
         self.has_all = True  # whether these are all
         self.undecoded: dict[str, Undecoded] = {}
 
     def at(self, table: Table) -> None:
         """Read some rows of a table, and see whether all of its text can be read."""
         names = [column.name for column in table.columns]
-        rows: list[tuple[Any, ...]] = []
-        self.undecoded = {}
+        self.undecoded, self.samples, number = {}, {name: [] for name in names}, 0
         try:
-            rows = list(self.native.rows(self.source, table.name, names, SAMPLE))
+            number = self.take_sample(table.name, names)
             began = time.monotonic()
-            if rows:
+            if number:
                 self.undecoded = look_for_undecoded(table.name, names, self.source, self.native)
             self.deadline += (
                 time.monotonic() - began
@@ -356,9 +358,33 @@ class Look:
             raise
         except Exception as error:  # a generated column whose function is missing, for one
             self.notes.append(f"rows of table {table.name!r} cannot be read here: {error}")
-        samples = zip(*rows, strict=True) if rows else [()] * len(names)
-        self.samples = dict(zip(names, samples, strict=True))
-        self.has_all = len(rows) < SAMPLE
+            if not number:
+                self.samples = {name: [] for name in names}
+        self.has_all = number < SAMPLE
+
+    def take_sample(self, table: str, names: list[str]) -> int:
+        """Keep values of all columns, but for those whose values are large; give the number of rows."""
+        room = dict.fromkeys(names, MEMORY // len(names))
+        number = 0
+        for row in self.native.rows(self.source, table, names, SAMPLE):
+            number += 1
+            for name, value in zip(names, row, strict=True):
+                if (kept := self.samples[name]) is None:
+                    continue
+                kept.append(value)
+                room[name] -= size(value)
+                if room[name] < 0:
+                    self.samples[name] = None
+        return number
+
+    def sample(self, column: Column[Any]) -> Iterator[Any]:
+        """Some values of a column of that table."""
+        kept = self.samples[column.name]
+        if kept is not None:
+            yield from kept
+            return
+        for (value,) in self.native.rows(self.source, column.table.name, [column.name], SAMPLE):
+            yield value
 
     def choose(self, column: Column[Any]) -> Fit:
         """The type for a column of that table."""
@@ -366,7 +392,7 @@ class Look:
             return fit_undecoded(column, self.undecoded[column.name].kinds, self.dialect)
         return fit(
             column,
-            self.samples[column.name],
+            lambda: self.sample(column),
             lambda: self.rest(column),
             self.dialect,
             in_key=column.primary_key or column in self.ends,
@@ -381,10 +407,29 @@ class Look:
         if self.has_all:
             return
         rows = self.native.rows(self.source, column.table.name, [column.name], None)
-        while chunk := list(islice(rows, CHUNK)):
+        for chunk in chunks(value for (value,) in rows):
             if time.monotonic() > self.deadline:
                 raise TooMany
-            yield from {value for (value,) in chunk}  # the same again says nothing new
+            yield from chunk
+
+
+def chunks(values: Iterable[Any]) -> Iterator[set[Any]]:
+    """Values, each once in a while: the same again says nothing new."""
+    chunk: set[Any] = set()
+    room = MEMORY
+    for number, value in enumerate(values, 1):
+        if value not in chunk:
+            chunk.add(value)
+            room -= size(value)
+        if room < 0 or number % CHUNK == 0:
+            yield chunk
+            chunk, room = set(), MEMORY
+    yield chunk
+
+
+def size(value: Any) -> int:
+    """How many bytes a value takes, more or less: those of text and bytes count."""
+    return len(value) if isinstance(value, str | bytes) else 0
 
 
 @dataclass
