@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, TextClause
 from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.types import TypeEngine
 
-from .columns import AsStored, UndecodedAny, UndecodedText
+from .columns import AsStored, MomentWithT, UndecodedAny, UndecodedText
 
 LONGEST = 88
 
@@ -140,6 +140,24 @@ UNDECODED_ANY = Helper(
         return content if kind == b"blob" else value
 ''',
 )
+MOMENT_WITH_T = Helper(
+    {"sqlalchemy": "DateTime Dialect", "sqlalchemy.types": "TypeDecorator", "typing": "Any"},
+    '''class MomentWithT(TypeDecorator[Any]):
+    """Moments as this database writes them, with a T before the time: SQLite compares them as text."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return self.with_t(super().bind_processor(dialect))
+
+    def literal_processor(self, dialect: Dialect) -> Any:
+        return self.with_t(super().literal_processor(dialect))
+
+    def with_t(self, write: Any) -> Any:
+        return lambda value: None if value is None else str(write(value)).replace(" ", "T")
+''',
+)
 DECLARED = Helper(
     {
         "sqlalchemy.ext.compiler": "compiles",
@@ -168,6 +186,7 @@ def write_declaration(type_: Declared, compiler: Any, **_: Any) -> str:
 # What handles the values of a column, where SQLAlchemy has nothing that does.
 VALUE_HELPERS: dict[type[TypeEngine[Any]], Helper] = {
     AsStored: AS_STORED,
+    MomentWithT: MOMENT_WITH_T,
     UndecodedText: UNDECODED_TEXT,
     UndecodedAny: UNDECODED_ANY,
 }

@@ -81,6 +81,11 @@ NO_FIT = "holds values that are no {declared}"
 NOT_KEPT = "holds values that SQLAlchemy's {declared} would not give back unchanged"
 NOT_FOUND = "is in a key whose values SQLAlchemy's {declared} would not find again"
 NOT_SEEN = "holds more values than could be looked at in time, of which any may be no {declared}"
+# What else is to be said of a column.
+TWO_WAYS = (
+    "holds times with a T before them and times with a blank, as SQLAlchemy writes them: "
+    "comparisons in SQL, and the order of rows, are those of text"
+)
 
 SAMPLE = 1000  # rows of each table whose values are looked at in any case
 CHUNK = 10_000  # rows looked at together
@@ -105,6 +110,10 @@ class UndecodedAny(AsStored):
     """Values of several kinds, among them such text."""
 
 
+class MomentWithT(types.DateTime):
+    """Moments that all have a T before the time, and must be written so to be compared: SQLite compares text."""
+
+
 class TooMany(Exception):
     """There are more values than can be looked at in reasonable time."""
 
@@ -117,6 +126,7 @@ class Fit:
     declaration: str | None  # the declared text, where the type alone would not give it
     python: str  # the annotation
     misfit: str = ""  # why the declared type is not taken: what is to be said of the column
+    note: str = ""  # what else is to be said of it
 
 
 def fit(
@@ -138,18 +148,33 @@ def fit(
     """
     declared = getattr(column.type, "declaration", None)
     found = kinds(sample())
+    separators: set[str] = set()
     wanted = column.type if declared is None else meaning(declared, found)
     if wanted is None:
         handled, why = as_they_are(found), ""
-    elif why := misfit(wanted, sample, dialect, in_key):
+    elif why := misfit(wanted, lambda: note_separators(sample(), separators), dialect, in_key):
         handled = as_they_are(found)
     else:
-        why = misfit(wanted, rest, dialect, in_key) if converts(wanted, dialect) else ""
+        if converts(wanted, dialect):
+            why = misfit(wanted, lambda: note_separators(rest(), separators), dialect, in_key)
         handled = AsStored() if why else wanted
-    written = (
-        column.type.compile(dialect) if declared is not None or handled is not wanted else None
-    )
-    return Fit(handled, written, annotation(handled), why)
+    note = ""
+    if isinstance(handled, types.DateTime) and "T" in separators:
+        if " " in separators:
+            note = TWO_WAYS
+        else:
+            handled = MomentWithT()
+    text = column.type.compile(dialect)
+    same = declared is None and (handled is wanted or handled.compile(dialect) == text)
+    return Fit(handled, None if same else text, annotation(handled), why, note)
+
+
+def note_separators(values: Iterable[Any], found: set[str]) -> Iterator[Any]:
+    """The values, and in a set what stands between the days and the times among them."""
+    for value in values:
+        if isinstance(value, str):
+            found.add(value[10:11])
+        yield value
 
 
 def misfit(
@@ -321,6 +346,8 @@ def choose_types(
                 notes.append(
                     f"{table.name}.{column.name} {why}: the model reads them as they are stored"
                 )
+            if chosen.note:
+                notes.append(f"{table.name}.{column.name} {chosen.note}")
     notes += look.notes + told_undecoded(undecoded)
     follow_keys(undecoded, ends, source, native)
     return notes
