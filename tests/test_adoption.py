@@ -932,6 +932,45 @@ with Session(create_engine("sqlite:///{database}")) as session:
     rendering.run(sys.executable, "-c", use, cwd=project, PYTHONPATH="src")
 
 
+def test_a_key_that_sqlite_gives_no_numbers_to_must_be_given(project: Path, tmp_path: Path) -> None:
+    tables = ["K", "Big", "Down"]
+    database = build(
+        tmp_path / "keys.db",
+        "CREATE TABLE k (id INT PRIMARY KEY, v TEXT); INSERT INTO k VALUES (NULL, 'lost'), (1, '');"
+        "CREATE TABLE big (id BIGINT PRIMARY KEY, v TEXT);"
+        "CREATE TABLE down (id INTEGER PRIMARY KEY DESC, v TEXT);"
+        "CREATE TABLE alias (id INTEGER PRIMARY KEY, v TEXT);"
+        "CREATE TABLE word (id TEXT PRIMARY KEY, k_id INT REFERENCES k);"
+        "CREATE TABLE pair (a INT, b INT, PRIMARY KEY (a, b)); INSERT INTO pair VALUES (1, NULL);",
+    )
+    printed = adopt(project, f"sqlite:///{database}")
+    assert printed.count("NULL for the primary key") == 1
+    assert "1 row has NULL for the primary key in table 'k'" in printed
+    assert models(project).read_text().count("autoincrement=False") == len(tables)
+    use = f"""
+from shop_list import models
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import FlushError
+
+engine = create_engine("sqlite:///{database}")
+for name in {tables}:
+    with Session(engine) as session:
+        session.add(getattr(models, name)(v="x"))
+        try:
+            session.commit()
+        except FlushError as error:
+            assert "NULL identity key" in str(error)
+        else:
+            raise AssertionError(name)
+with Session(engine) as session:
+    session.add_all([models.Alias(v="x"), models.K(id=2, v="x")])
+    session.commit()
+"""
+    rendering.run(sys.executable, "-W", "error", "-c", use, cwd=project, PYTHONPATH="src")
+    run(project, "alembic", "check")
+
+
 WITH_T = """
 CREATE TABLE e (id INTEGER PRIMARY KEY, at DATETIME, done TIMESTAMP, mixed DATETIME);
 INSERT INTO e (at, done, mixed) VALUES

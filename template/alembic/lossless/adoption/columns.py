@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Column, MetaData, Table, types
+from sqlalchemy import Column, MetaData, Table, and_, func, select, types
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
@@ -375,6 +375,8 @@ class Look:
         self.undecoded, self.samples, number = {}, {name: [] for name in names}, 0
         try:
             number = self.take_sample(table.name, names)
+            if number:
+                self.notes += told_null_keys(table, self.source)
             began = time.monotonic()
             if number:
                 self.undecoded = look_for_undecoded(table.name, names, self.source, self.native)
@@ -438,6 +440,23 @@ class Look:
             if time.monotonic() > self.deadline:
                 raise TooMany
             yield from chunk
+
+
+def told_null_keys(table: Table, source: Source) -> list[str]:
+    """What a person should know of rows that no class can read, since their key is NULL."""
+    key = table.primary_key.columns
+    if not key or any(not column.nullable for column in key):
+        return []
+    null = and_(*(column.is_(None) for column in key))
+    with source.engine.connect() as connection:
+        number = connection.scalar(select(func.count()).select_from(table).where(null))
+    if not number:
+        return []
+    rows = "row has" if number == 1 else "rows have"
+    return [
+        f"{number} {rows} NULL for the primary key in table {table.name!r}: "
+        "queries for objects give None instead of them"
+    ]
 
 
 def chunks(values: Iterable[Any]) -> Iterator[set[Any]]:

@@ -30,6 +30,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    types,
 )
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SAWarning
@@ -303,7 +304,7 @@ class Corrections(TablesGenerator):
         keywords = {}
         if column.primary_key:
             keywords["primary_key"] = "True"
-        if column.autoincrement is False:
+        if column.autoincrement is False and self.would_be_numbered(column):
             keywords["autoincrement"] = "False"
         # Otherwise it follows from the annotation; that of Any says nothing.
         if column.nullable == column.primary_key or (
@@ -327,6 +328,15 @@ class Corrections(TablesGenerator):
         if column.primary_key and len(key.columns) == 1 and (conflict := on_conflict(key)):
             keywords["sqlite_on_conflict_primary_key"] = repr(conflict)
         return keywords
+
+    def would_be_numbered(self, column: Column[Any]) -> bool:
+        """Whether SQLAlchemy would take a key's numbers to come from the database ("autoincrement" of `Column`)."""
+        return (
+            len(column.table.primary_key) == 1
+            and not column.foreign_keys
+            and column.server_default is None
+            and isinstance(self.fits[column].type, types.Integer | types.Numeric | types.Float)
+        )
 
     def render_column_callable(self, is_table: bool, *args: Any, **kwargs: Any) -> str:
         return code.call("Column" if is_table else "mapped_column", args, kwargs)

@@ -20,7 +20,7 @@ from ..native import literal
 from .catalogue import Catalogue, Column, Index, Table, index_terms, read_catalogue
 from .statement import ForeignKey
 from .tokens import fold
-from .types import reflected_type
+from .types import affinity, reflected_type
 
 # SQLAlchemy can tell a dot in a table's name from the one behind a schema's name since 2.1.
 DOTTED_NAMES = hasattr(schema, "ForeignKeyTarget")
@@ -50,6 +50,10 @@ def _column(column: Column, table: Table) -> dict[str, Any]:
         "autoincrement": "auto",
         "primary_key": column.key,
     }
+    numbered = affinity(column.declared) not in ("text", "blob")
+    if column.key and len(table.primary_key) == 1 and alias is None and numbered:
+        # SQLite gives no numbers to it: left out, such a key is NULL, and nothing finds its row again.
+        found["autoincrement"] = False
     if column.generated and written.generated is not None:
         found["computed"] = {
             "sqltext": literal(written.generated.expression),
