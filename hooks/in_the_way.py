@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,8 +28,10 @@ def refuse(answers_file: str, given: str) -> None:
     refuse_rejects()
     recorded = answers(answers_file) | {"_copier_conf.answers_file": answers_file}
     coming = files(version("to"), recorded, given)
+    before = files(version("from"), recorded, given)
+    refuse_patterns({*coming, *before} - {answers_file})
     refuse_places(coming)
-    refuse_closed(coming, files(version("from"), recorded, given), answers_file, given)
+    refuse_closed(coming, before, answers_file, given)
 
 
 def stop(reason: str) -> None:
@@ -123,6 +126,20 @@ def listed() -> list[str]:
     top = Path(os.fsdecode(git("rev-parse", "--show-toplevel")).rstrip("\n"))
     status = names(git("status", "--porcelain", "--ignored", "-z", folder=top))
     return names(git("ls-files", "-z")) + [line[3:] for line in status if line[:2] in ("??", "!!")]
+
+
+def refuse_patterns(paths: set[str]) -> None:
+    """Copier has `git apply` leave out names that git ignores, and that takes them for patterns."""
+    folder = os.fsdecode(git("rev-parse", "--show-prefix")).rstrip("\n")
+    status = os.fsdecode(git("status", "--porcelain", "--ignored"))  # names as Copier gives them
+    for name in (line[3:] for line in status.splitlines() if line[:2] == "!!"):
+        pattern = name.replace("[^", "[!")
+        for path in sorted(path for path in paths if name != folder + path and not is_owners(path)):
+            if fnmatchcase(folder + path, pattern):
+                stop(
+                    f"the name {name} of a file that git ignores is a pattern for Copier, and your "
+                    f"changes in {path} would be lost. Rename or move it, and update again."
+                )
 
 
 def refuse_settings() -> None:

@@ -91,6 +91,20 @@ def test_names_that_are_not_ascii_are_not_in_the_way(project: Path) -> None:
     assert (project / "src" / "é.txt").read_text("utf-8") == "mine\n"
 
 
+@pytest.mark.skipif("sys.platform == 'win32'", reason="no such names there")
+def test_an_ignored_name_that_is_a_pattern_of_a_file_of_the_templates(project: Path) -> None:
+    with (project / ".gitignore").open("a") as file:
+        file.write("/alem*[[]i]*\n")
+    edit(project / "alembic.ini", "[alembic]\n", "[alembic]\n# Mine.\n")
+    rendering.commit(project, "Mine")
+    name = project / "alembic.[i]n*"
+    name.touch()
+    refused(project, "would be lost. Rename or move it")
+    name.rename(project / "alembic.[i]n* ~")  # as it says; this one does no harm
+    update(project)
+    assert "# Mine." in (project / "alembic.ini").read_text()
+
+
 def test_a_setting_with_which_copier_cannot_read_names(project: Path) -> None:
     rendering.git("config", "core.quotePath", "no", cwd=project)
     (project / "src" / "é.txt").write_text("mine\n")
