@@ -23,6 +23,7 @@ def refuse(answers_file: str, given: str) -> None:
     refuse_environment()
     refuse_git_at_work()
     refuse_repository()
+    refuse_missing()
     refuse_names()
     refuse_settings()
     refuse_rejects()
@@ -104,6 +105,16 @@ def refuse_commit(trial: Path) -> None:
         stop(
             f"your git cannot commit in a new folder, as Copier has to: {said}\n"
             f"If it is a hook, set this in front of the command: {settings(['core.hooksPath'])}"
+        )
+
+
+def refuse_missing() -> None:
+    """Copier reads the project's objects where git cannot fetch those that a partial clone lacks."""
+    walk = ("--objects", "--no-walk", "--missing=print")
+    if re.search(rb"^\?", git("rev-list", *walk, "HEAD"), flags=re.MULTILINE):
+        stop(
+            "this clone is a partial one, without all that Copier has to read. Get the rest with "
+            "git fetch --refetch --no-filter (or clone anew without --filter), and update again."
         )
 
 

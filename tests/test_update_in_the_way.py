@@ -143,6 +143,17 @@ def test_objects_that_copiers_git_cannot_read(project: Path) -> None:
     update(project, GIT_DEFAULT_HASH="sha256")  # as it says
 
 
+def test_a_partial_clone_that_lacks_files(project: Path, tmp_path: Path) -> None:
+    rendering.git("config", "uploadpack.allowFilter", "true", cwd=project)
+    partial = tmp_path / "partial"
+    options = ["--quiet", "--filter=blob:none", "--sparse"]
+    rendering.git("clone", *options, project.as_uri(), str(partial), cwd=tmp_path)
+    said = refused(partial, "this clone is a partial one")
+    advised = said.partition("Get the rest with git ")[2].partition(" (")[0].split()
+    rendering.git(*advised, cwd=partial)
+    update(partial)
+
+
 def test_git_at_work(project: Path) -> None:
     (project / ".git" / "index.lock").touch()
     refused(project, "git is at work here, or was interrupted.")
