@@ -71,6 +71,7 @@ def refuse_repository() -> None:
         trial = Path(folder)
         git("init", folder=trial)
         refuse_objects(trial)
+        refuse_line_ends(trial)
         refuse_commit(trial)
 
 
@@ -84,6 +85,17 @@ def refuse_objects(trial: Path) -> None:
         stop(
             f"this repository's objects are {kind}, and those that Copier makes are {usual}. "
             f"Set this for the update, in front of the command: GIT_DEFAULT_HASH={kind}"
+        )
+
+
+def refuse_line_ends(trial: Path) -> None:
+    """See that git takes a file with the line ends that Copier gives to the answers."""
+    (trial / "file").write_bytes(b"text\n")
+    command = ["git", "add", "file"]
+    if subprocess.run(command, check=False, cwd=trial, stderr=subprocess.DEVNULL).returncode:
+        stop(
+            "your git does not take files with line ends as Copier writes them. "
+            f"Set this for the update, in front of the command: {settings(['core.safecrlf'])}"
         )
 
 
@@ -183,6 +195,7 @@ def settings(wanted: list[str]) -> str:
     good = {
         "apply.whitespace": "nowarn",
         "core.quotePath": "true",
+        "core.safecrlf": "false",
         "core.hooksPath": "/dev/null",
         "status.showUntrackedFiles": "normal",
     }

@@ -105,15 +105,29 @@ def test_an_ignored_name_that_is_a_pattern_of_a_file_of_the_templates(project: P
     assert "# Mine." in (project / "alembic.ini").read_text()
 
 
+def advised(said: str) -> dict[str, str]:
+    """The variables that a refusal names."""
+    found = said.partition("in front of the command: ")[2].splitlines()[0].split()
+    return dict(variable.split("=", 1) for variable in found)
+
+
 def test_a_setting_with_which_copier_cannot_read_names(project: Path) -> None:
     rendering.git("config", "core.quotePath", "no", cwd=project)
     (project / "src" / "é.txt").write_text("mine\n")
     rendering.commit(project, "Mine")
     said = refused(project, "your git has core.quotePath=no")
-    advised = said.partition("in front of the command: ")[2].splitlines()[0].split()
-    variables = dict(variable.split("=", 1) for variable in advised)
-    rendering.python("copier", *UPDATE, cwd=project, **variables)  # as it says
+    update(project, **advised(said))  # as it says
     assert SHARED["alembic.ini"] in (project / "alembic.ini").read_text()
+
+
+def test_a_setting_with_which_git_does_not_take_what_copier_writes(
+    project: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings"
+    settings.write_text("[core]\n\tautocrlf = true\n\tsafecrlf = true\n")
+    variables = {"GIT_CONFIG_GLOBAL": str(settings)}
+    said = refused(project, "line ends as Copier writes them", **variables)
+    update(project, **variables, **advised(said))  # as it says
 
 
 @LINKS
