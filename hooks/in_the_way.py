@@ -219,10 +219,10 @@ def refuse_rejects() -> None:
 
 
 def answers(answers_file: str | Path) -> dict[str, str]:
-    """The answers as they are recorded, without quotes."""
-    text = Path(answers_file).read_text("utf-8")
-    found = dict(re.findall(r"^(\w+): (.*)$", text, flags=re.MULTILINE))
-    return {name: answer.strip("'\" ") for name, answer in found.items()}
+    """The answers as they are recorded, without quotes and comments."""
+    line = r"""^(\w+):[ \t]+('(?:[^']|'')*'|"(?:\\.|[^"\\])*"|.*?)[ \t]*(?:(?<=[ \t])#.*)?$"""
+    found = re.findall(line, Path(answers_file).read_text("utf-8"), flags=re.MULTILINE)
+    return {name: answer.strip("'\" ") for name, answer in found}
 
 
 def files(commit: str, recorded: dict[str, str], given: str) -> list[str]:

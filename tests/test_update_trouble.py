@@ -196,3 +196,9 @@ def test_another_package_or_database_leaves_work_that_is_told(project: Path) -> 
     printed = update(project, "--data", "package_name=other", "--data", "database=postgresql")
     assert "git mv src/shop_list src/other " in printed
     assert "The database is now postgresql, was sqlite;" in printed
+
+
+def test_a_comment_behind_an_answer_is_no_part_of_it(project: Path) -> None:
+    edit(project / ANSWERS, "package_name: shop_list", "package_name: 'shop_list'  # the package")
+    rendering.commit(project, "Say what it is")
+    assert "The package is now" not in update(project)
