@@ -24,6 +24,7 @@ import subprocess
 import sys
 import threading
 import time
+from io import TextIOWrapper
 from pathlib import Path
 
 SCRIPTS = Path(".venv", "Scripts" if os.name == "nt" else "bin")
@@ -50,6 +51,8 @@ class Failed(Exception):
 
 def main(step: str, *arguments: str) -> None:
     """Do one of the jobs above; what goes wrong is printed with the way on."""
+    if isinstance(sys.stdout, TextIOWrapper):  # paths and other programs' words, on any terminal
+        sys.stdout.reconfigure(errors="backslashreplace")
     # A killed hook must end like a failed one, or Copier would delete the project.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     protect_secrets()

@@ -20,6 +20,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable
+from io import TextIOWrapper
 from pathlib import Path
 
 from in_the_way import answers, refuse
@@ -57,6 +58,8 @@ def main(stage: str, answers_file: str, quiet: str, given: str = "") -> None:
         quiet: the person's wish, True or False.
         given: the names of the answers that came with the command, in one text.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # names and news, on a terminal of any kind
+        sys.stdout.reconfigure(errors="backslashreplace")
     if stage == "before":
         refuse(answers_file, given)
         remember(answers_file)

@@ -145,16 +145,22 @@ def test_an_interrupted_hook_says_how_to_go_on(project: Path, tmp_path: Path, ki
     assert by_hand(output)[-1].endswith("alembic upgrade head")
 
 
-def hook(project: Path, *arguments: str) -> tuple[str, list[str]]:
+def hook(project: Path, *arguments: str, **environment: str) -> tuple[str, list[str]]:
     """Run the hook with a uv that only notes its arguments; what is printed, and those."""
     uv = project.parent / "bin" / "uv"
     uv.parent.mkdir()
     uv.write_text('#!/bin/sh\necho "$@" >> uv-was-called-with\n')
     uv.chmod(0o755)
     path = f"{uv.parent}{os.pathsep}{os.defpath}"
-    output = run(sys.executable, HOOK, *arguments, cwd=project, PATH=path)
+    output = run(sys.executable, HOOK, *arguments, cwd=project, PATH=path, **environment)
     noted = project / "uv-was-called-with"
     return output, noted.read_text().splitlines() if noted.exists() else []
+
+
+def test_a_path_is_told_where_not_all_letters_can_be(project: Path) -> None:
+    output, _ = hook(project.rename(project.with_name("Λ")), "install", PYTHONIOENCODING="cp1252")
+    assert "\\u039b" in output
+    assert "Traceback" not in output
 
 
 def test_an_environment_that_works_is_kept(project: Path) -> None:

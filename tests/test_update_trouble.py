@@ -202,3 +202,7 @@ def test_a_comment_behind_an_answer_is_no_part_of_it(project: Path) -> None:
     edit(project / ANSWERS, "package_name: shop_list", "package_name: 'shop_list'  # the package")
     rendering.commit(project, "Say what it is")
     assert "The package is now" not in update(project)
+
+
+def test_news_are_told_where_not_all_letters_can_be(project: Path) -> None:
+    assert "- Old \\u2192 new." in update(project, PYTHONIOENCODING="cp1252")

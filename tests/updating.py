@@ -75,6 +75,8 @@ def history(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             path.write_text(path.read_text("utf-8") + "# New.\n", "utf-8")
         if "shoplist.db" in path.name:
             path.write_bytes(b"no database")
+    changelog = repository / "CHANGELOG.md"
+    changelog.write_text(f"## {NEW}\n\n- Old → new.\n\n" + changelog.read_text("utf-8"), "utf-8")
     config = repository / "copier.yml"
     config.write_text(config.read_text("utf-8") + NEW_QUESTION, "utf-8")
     rendering.commit(repository, NEW)
