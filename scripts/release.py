@@ -28,6 +28,7 @@ from pathspec import PathSpec
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RENDERS = Path("tests", "fixtures", "renders")
+CHANGELOG = Path("CHANGELOG.md")
 COMMANDS = ("record", "check", "tag")
 OWNERS = ("person", "template", "both")
 
@@ -60,8 +61,16 @@ def main(command: str, version: str, repository: Path = REPOSITORY) -> int:
 def git(*arguments: str, repository: Path) -> str:
     command = ["git", *arguments]
     return subprocess.run(
-        command, cwd=repository, check=True, capture_output=True, text=True
+        command, cwd=repository, check=True, capture_output=True, text=True, encoding="utf-8"
     ).stdout
+
+
+def at(repository: Path, tag: str, path: Path) -> str:
+    """A file's text as it was released; empty if there was none."""
+    try:
+        return git("show", f"{tag}:{path.as_posix()}", repository=repository)
+    except subprocess.CalledProcessError:
+        return ""
 
 
 # --- What stands in the way -------------------------------------------------------------------
@@ -74,32 +83,43 @@ def problems(repository: Path, version: str) -> Iterator[str]:
         return
     if git("status", "--porcelain", repository=repository):
         yield "there are changes that are not committed"
-    earlier = tags(repository)
+    earlier = list(tags(repository))
     if earlier and Version(version) <= earlier[-1]:
         yield f"not newer than the last tag, {earlier[-1]}"
-    if not changes(repository, version):
-        yield f'CHANGELOG.md must begin with an entry "## {version}" that says something'
+    yield from changelog_problems(repository, version)
     yield from recording_problems(repository, version)
+    yield from released_recording_problems(repository)
     yield from interface_problems(repository, version)
     yield from ownership_problems(repository)
 
 
-def tags(repository: Path) -> list[Version]:
-    """The released versions, the oldest first."""
-    found = []
+def tags(repository: Path) -> dict[Version, str]:
+    """The released versions, the oldest first, with their tags."""
+    found = {}
     for tag in git("tag", "--list", repository=repository).split():
         try:
-            found.append(Version(tag))
+            found[Version(tag)] = tag
         except InvalidVersion:
             continue
-    return sorted(found)
+    return dict(sorted(found.items()))
 
 
-def changes(repository: Path, version: str) -> str:
-    """What CHANGELOG.md says of a version, if it is the newest entry."""
-    sections = re.split(r"^## ", (repository / "CHANGELOG.md").read_text("utf-8"), flags=re.M)
-    heading, _, text = sections[1].partition("\n") if len(sections) > 1 else ("", "", "")
-    return text.strip() if heading.split()[:1] == [version] else ""
+def changelog_problems(repository: Path, version: str) -> Iterator[str]:
+    """An update shows the entry of every version between the two."""
+    said = changes((repository / CHANGELOG).read_text("utf-8"))
+    if next(iter(said), "") != version:
+        yield f'CHANGELOG.md must begin with an entry "## {version}" that says something'
+    for released, tag in tags(repository).items():
+        if str(released) in changes(at(repository, tag, CHANGELOG)).keys() - said.keys():
+            yield f"CHANGELOG.md has lost its entry on {released}; see: git show {tag}:{CHANGELOG}"
+
+
+def changes(changelog: str) -> dict[str, str]:
+    """What a changelog says of versions, the newest first; comments and empty entries left out."""
+    plain = re.sub(r"<!--.*?-->", "", changelog, flags=re.S)
+    entries = re.findall(r"^## (\S+)(.*?)(?=^## |\Z)", plain, flags=re.M | re.S)
+    texts = {version: text.partition("\n")[2].strip() for version, text in entries}
+    return {version: text for version, text in texts.items() if re.search(r"\w", text)}
 
 
 def recording_problems(repository: Path, version: str) -> Iterator[str]:
@@ -111,27 +131,91 @@ def recording_problems(repository: Path, version: str) -> Iterator[str]:
         yield f"the recording is of another state; run: python scripts/release.py record {version}"
 
 
+def released_recording_problems(repository: Path) -> Iterator[str]:
+    """The recordings of released versions stay, and stay as they were released."""
+    for released, tag in tags(repository).items():
+        path = RENDERS / f"{released}.json"
+        then = at(repository, tag, path)
+        now = (repository / path).read_text("utf-8") if (repository / path).exists() else ""
+        if then and now != then:
+            yield f"{path} is not what was released; run: git checkout {tag} -- {path}"
+
+
 def interface_problems(repository: Path, version: str) -> Iterator[str]:
-    """Answers are an interface: recorded ones stay questions, and every question has a default."""
+    """Answers are an interface: every question has a default, and recorded answers stay answers."""
     asked = questions(repository)
     for name, question in asked.items():
         if "default" not in question:
             yield f"the question {name} has no default: `copier update --defaults` would fail"
-    for path in sorted((repository / RENDERS).glob("*.json")):
-        if path.stem.split(".")[0] != version.split(".")[0]:
-            continue  # a major version may drop an answer
-        for name in json.loads(path.read_text("utf-8"))["answers"].keys() - asked.keys():
-            yield f"{path.stem} recorded the answer {name}, and no question is called so any more"
+    last, tag = next(reversed(tags(repository).items()), (None, ""))
+    if last is None or last.major != Version(version).major:
+        return  # a major version may drop an answer
+    for name, before in questions(repository, tag).items():
+        lost = lets_go(before, asked.get(name)) if is_recorded(before) else ""
+        if lost:
+            yield (
+                f"the question {name} {lost}, and projects of {tag} have its answer recorded; "
+                "put that back, or make this a major version"
+            )
 
 
-def questions(repository: Path) -> dict[str, dict[str, Any]]:
-    """The questions of copier.yml by name."""
-    return {name: data for name, data in config(repository).items() if not name.startswith("_")}
+def is_recorded(question: dict[str, Any]) -> bool:
+    """Whether a question's answer comes into the answers file, at least sometimes."""
+    return not question.get("secret") and str(question.get("when")).lower() != "false"
 
 
-def config(repository: Path) -> dict[str, Any]:
+def lets_go(before: dict[str, Any], now: dict[str, Any] | None) -> str:
+    """What has become of a question that does not keep all its recorded answers; empty if it does."""
+    if now is None:
+        return "is gone"
+    if now.get("secret"):
+        return "is secret now"
+    was_always, always = (question.get("when", True) is True for question in (before, now))
+    if not is_recorded(now) or (was_always and not always):
+        return "has a `when` (`ask` hides a question, too, and keeps its answer)"
+    if kind(before) != kind(now):
+        return f"is of type {kind(now)}, no longer {kind(before)}"
+    if "choices" in now and "choices" not in before:
+        return "takes only certain answers now"
+    gone = [value for value in choices(before) if value not in choices(now)]
+    if gone and choices(now):
+        return f"has no longer the choice {', '.join(map(str, gone))}"
+    return ""
+
+
+def kind(question: dict[str, Any]) -> str:
+    """The type of a question's answers; without one, Copier takes the default's."""
+    one = question.get("type") or type(question.get("default")).__name__
+    return f"list of {one}" if question.get("multiselect") else str(one)
+
+
+def choices(question: dict[str, Any]) -> list[Any]:
+    """The values to choose from; empty if there are none, or a template says which."""
+    found = question.get("choices")
+    if isinstance(found, dict):
+        found = list(map(list, found.items()))
+    if not isinstance(found, list):
+        return []
+    values = [choice[1] if isinstance(choice, list) else choice for choice in found]
+    return [value["value"] if isinstance(value, dict) else value for value in values]
+
+
+def questions(repository: Path, tag: str = "") -> dict[str, dict[str, Any]]:
+    """The questions of copier.yml by name, as they are or were released."""
+    everything = config(repository, tag)
+    secret = everything.get("_secret_questions", [])
+    return {
+        name: data | ({"secret": True} if name in secret else {})
+        for name, data in everything.items()
+        if not name.startswith("_")
+    }
+
+
+def config(repository: Path, tag: str = "") -> dict[str, Any]:
     """All of copier.yml: settings, whose names begin with an underscore, and questions."""
-    found = yaml.safe_load((repository / "copier.yml").read_text("utf-8"))
+    path = Path("copier.yml")
+    text = at(repository, tag, path) if tag else (repository / path).read_text("utf-8")
+    found = yaml.safe_load(text) or {}
     assert isinstance(found, dict)
     return found
 

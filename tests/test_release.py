@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,9 @@ import yaml
 import rendering
 from test_ownership import release
 from test_tools import PYTHONS
+from updating import edit
 
-NEXT = "9000.5.0"
+LAST, NEXT = "9000.4.0", "9000.5.0"
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +24,14 @@ def ready(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository with all that a release of NEXT needs. Shared: tests copy it."""
     repository = Path(shutil.copytree(template, tmp_path_factory.mktemp("release") / "template"))
     changelog = repository / "CHANGELOG.md"
-    head, mark, rest = changelog.read_text("utf-8").partition("## ")
-    changelog.write_text(f"{head}## {NEXT}\n\n- Better.\n\n{mark}{rest}", "utf-8")
-    rendering.commit(repository, "Prepare")
-    release.record(repository, NEXT)
-    rendering.commit(repository, "Record")
+    for version in (LAST, NEXT):
+        head, mark, rest = changelog.read_text("utf-8").partition("## ")
+        changelog.write_text(f"{head}## {version}\n\n- Better.\n\n{mark}{rest}", "utf-8")
+        rendering.commit(repository, "Prepare")
+        release.record(repository, version)
+        rendering.commit(repository, "Record")
+        if version == LAST:
+            rendering.git("tag", f"v{LAST}", cwd=repository)
     return repository
 
 
@@ -66,11 +70,18 @@ def test_changes_that_are_not_committed(repository: Path) -> None:
     assert problems(repository) == ["there are changes that are not committed"]
 
 
-def test_a_changelog_without_the_version(repository: Path) -> None:
-    (repository / "CHANGELOG.md").write_text("# Changelog\n\n## 1.0.0\n\nFirst.\n")
-    rendering.commit(repository, "Forget")
-    assert problems(repository) == [
+@pytest.mark.parametrize("entry", ["", f"## {NEXT}\n\n- <!-- What? -->\n\n"])
+def test_a_changelog_that_says_nothing_of_the_version(entry: str, repository: Path) -> None:
+    edit(repository / "CHANGELOG.md", f"## {NEXT}\n\n- Better.\n\n", entry)
+    assert list(release.changelog_problems(repository, NEXT)) == [
         f'CHANGELOG.md must begin with an entry "## {NEXT}" that says something'
+    ]
+
+
+def test_a_changelog_that_lost_an_entry(repository: Path) -> None:
+    edit(repository / "CHANGELOG.md", f"## {LAST}\n\n- Better.\n\n", "")
+    assert list(release.changelog_problems(repository, NEXT)) == [
+        f"CHANGELOG.md has lost its entry on {LAST}; see: git show v{LAST}:CHANGELOG.md"
     ]
 
 
@@ -103,14 +114,57 @@ def test_a_shipped_file_without_an_owner_and_a_question_without_a_default(
     ]
 
 
-def test_an_answer_that_is_no_question_any_more(repository: Path) -> None:
-    recorded = repository / release.RENDERS / "9000.1.0.json"
-    recorded.write_text(json.dumps({"answers": {"colour": "red"}}))
-    rendering.commit(repository, "Forget")
-    assert problems(repository) == [
-        "9000.1.0 recorded the answer colour, and no question is called so any more"
-    ]
-    assert not any("colour" in problem for problem in problems(repository, "9001.0.0"))
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: edit(path, '"ci": "github",', "")])
+def test_a_recording_that_is_not_what_was_released(
+    change: Callable[[Path], None], repository: Path
+) -> None:
+    path = release.RENDERS / f"{LAST}.json"
+    change(repository / path)
+    rendering.commit(repository, "Change the past")
+    advice = f"git checkout v{LAST} -- {path}"
+    assert problems(repository) == [f"{path} is not what was released; run: {advice}"]
+    rendering.git(*advice.split()[1:], cwd=repository)  # as it says
+    rendering.commit(repository, "Restore")
+    assert problems(repository) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("\nuser_name:\n", "\nuser:\n", "user_name is gone"),
+        ("  help: Which licence", "  secret: true\n  help: Which licence", "license is secret now"),
+        ("  help: Which licence", "  when: false\n  help: Which licence", "license has a `when`"),
+        ("  help: Which licence", "  when: '{{ adopted }}'\n  help: Which", "license has a `when`"),
+        ('  when: "{{ adopted }}"', "  when: false", "sqlacodegen_generator has a `when`"),
+        ("setup:\n  type: bool", "setup:\n  type: str", "setup is of type str, no longer bool"),
+        ("    BSD 3-Clause: BSD-3-Clause\n", "", "license has no longer the choice BSD-3-Clause"),
+        (
+            "  help: Your name",
+            "  choices: ['']\n  help: Your name",
+            "takes only certain answers now",
+        ),
+    ],
+)
+def test_an_answer_that_is_not_kept(old: str, new: str, problem: str, repository: Path) -> None:
+    edit(repository / "copier.yml", old, new)
+    (found,) = release.interface_problems(repository, NEXT)
+    assert problem in found
+    assert f"projects of v{LAST} have its answer recorded; put that back" in found
+    assert list(release.interface_problems(repository, "9001.0.0")) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    BSD 3-Clause: BSD-3-Clause\n", "    ISC: ISC\n    BSD: BSD-3-Clause\n"),
+        ('  when: "{{ adopted }}"\n', ""),
+        ("  help: Which licence", "  ask: false\n  help: Which licence"),
+        ("\n  secret: true\n", "\n"),
+    ],
+)
+def test_an_answer_that_is_kept(old: str, new: str, repository: Path) -> None:
+    edit(repository / "copier.yml", old, new)
+    assert list(release.interface_problems(repository, NEXT)) == []
 
 
 @pytest.mark.parametrize("green", [True, False])
