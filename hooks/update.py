@@ -7,9 +7,10 @@ Copier runs this in the project's folder, with its own Python, twice in each upd
 
 Copier merges text that git tracks. By itself it would overwrite a file that git ignores or that is
 binary, and delete a file that the template no longer ships, whoever wrote what is in it. What is
-done about such files is in owners_files.py, and what it cannot get past in in_the_way.py. This
-changes nothing else, save that the template's own files become those of the new version, and that
-conflicts in files that Alembic reads become comments: so Alembic can start, and say where they are.
+done about such files is in owners_files.py and merging.py, and what it cannot get past in
+in_the_way.py. This changes nothing else, save that the template's own files become those of the new
+version, and that conflicts in files that Alembic reads become comments: so Alembic can start, and
+say where they are.
 """
 
 from __future__ import annotations
@@ -24,20 +25,22 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from in_the_way import answers, refuse
-from owners_files import (
-    AFTER,
-    BEFORE,
-    TEMPLATE,
+from merging import (
     aside,
     clear_away,
-    destination,
-    git,
     merge_aside,
-    names,
     put_back_binary,
     put_back_deleted,
     put_back_marks,
     put_back_modes,
+)
+from owners_files import (
+    AFTER,
+    BEFORE,
+    TEMPLATE,
+    destination,
+    git,
+    names,
     rejects,
     remember,
     render,

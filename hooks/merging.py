@@ -1,0 +1,111 @@
+"""What Copier cannot merge through an update: put back or merge it afterwards, from the store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from owners_files import (
+    AFTER,
+    BEFORE,
+    git,
+    memory,
+    names,
+    rejects,
+    render,
+    replace,
+    same,
+    shipped,
+    store,
+    version,
+    written_by_template,
+)
+
+
+def aside() -> list[str]:
+    """The files in the store."""
+    owner = store() / "owner"
+    files = [path for path in owner.rglob("*") if path.is_symlink() or path.is_file()]
+    return sorted(path.relative_to(owner).as_posix() for path in files)
+
+
+def put_back_deleted() -> Iterable[tuple[str, str]]:
+    """Files that a version no longer ships go only if their owner changed nothing in them."""
+    deleted = set(names(git("ls-files", "-z", "--deleted"))) & shipped(version("from"))
+    return put_back(deleted, "the template no longer has it; kept, because you changed it")
+
+
+def put_back_binary() -> Iterable[tuple[str, str]]:
+    """Binary files cannot be merged: the owner's stays."""
+    changed = [line.split("\t") for line in names(git("diff", "-z", "--relative", "--numstat"))]
+    # No other than the template's: a database may be in use right now.
+    binary = {path for added, _, path in changed if added == "-"} & shipped(version("to"))
+    return put_back(binary, "yours stays; the template has a file of that name, too")
+
+
+def put_back(paths: set[str], why: str) -> Iterable[tuple[str, str]]:
+    for path in sorted(paths - set(aside())):
+        if not written_by_template(path, git("cat-file", "blob", f":./{path}")):
+            git("checkout-index", "--force", "--", path)
+            yield path, why
+
+
+def merge_aside() -> Iterable[tuple[str, str]]:
+    """Do for the files in the store what Copier does for the others."""
+    names_aside, noted = aside(), memory()
+    left = rejects() if names_aside else []
+    for name in names_aside:
+        path, copy = Path(name), store() / "owner" / name
+        if same(path, copy) and not (path.is_symlink() and brings_news(name)):
+            continue
+        why = noted["why"].get(name, "an earlier update was interrupted")
+        base, new = render("from") / name, render("to") / name
+        files = base.is_file() and new.is_file() and not copy.is_symlink()
+        if same(base, copy):
+            if new.is_file():
+                replace(path, new)
+        elif not files or b"\0" in copy.read_bytes():
+            replace(path, copy)
+            yield name, f"yours stays; {why}, so nothing was merged"
+        else:
+            replace(path, copy)
+            labels = ["-L", BEFORE[8:], "-L", "last update", "-L", AFTER[8:]]
+            subprocess.run(["git", "merge-file", *labels, path, base, new], check=False)
+            yield name, f"merged, though {why}"
+        clear_away(name, left)
+
+
+def brings_news(name: str) -> bool:
+    """Whether the template has changed a file, or has it only now."""
+    new = render("to") / name
+    return new.is_file() and not same(render("from") / name, new)
+
+
+def clear_away(name: str, left: list[str]) -> None:
+    """Undo what Copier left of its own attempt: a conflict in the index, a *.rej among `left`."""
+    whole = os.path.islink(name) or not os.path.exists(name)
+    merged = whole or BEFORE.encode() not in Path(name).read_bytes()
+    if merged and git("ls-files", "--unmerged", "--", name):
+        git("reset", "--quiet", "--", name)
+    if f"{name}.rej" in left:
+        os.unlink(f"{name}.rej")
+
+
+def put_back_marks() -> None:
+    """Tell git again not to look at files, so that nothing in them is committed by mistake."""
+    for path, mark in memory()["marks"].items():
+        if git("ls-files", "--", path):
+            git("reset", "--quiet", "--", path)
+            git("update-index", f"--{mark}", "--", path)
+            if mark == "skip-worktree":
+                git("update-index", "--no-assume-unchanged", "--", path)
+
+
+def put_back_modes() -> None:
+    """Give files the permissions they had; whether one can be run is in git, and so Copier's."""
+    for path, mode in memory()["modes"].items():
+        if os.path.isfile(path) and not os.path.islink(path):
+            runs = (mode & 0o444) >> 2 if os.stat(path).st_mode & 0o100 else 0
+            os.chmod(path, mode & 0o666 | runs)
