@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from owners_files import (
@@ -31,6 +32,16 @@ def aside() -> list[str]:
     return sorted(path.relative_to(owner).as_posix() for path in files)
 
 
+def take_away() -> None:
+    """Delete again what Copier wrote where git has a file that its owner deleted unseen by git."""
+    left = rejects()
+    for name in memory()["gone"]:
+        Path(name).unlink(missing_ok=True)
+        clear_away(name, left)
+        with suppress(OSError):  # a folder that is not empty
+            os.removedirs(Path(name).parent)
+
+
 def put_back_deleted() -> Iterable[tuple[str, str]]:
     """Files that a version no longer ships go only if their owner changed nothing in them."""
     deleted = set(names(git("ls-files", "-z", "--deleted"))) & shipped(version("from"))
@@ -46,7 +57,7 @@ def put_back_binary() -> Iterable[tuple[str, str]]:
 
 
 def put_back(paths: set[str], why: str) -> Iterable[tuple[str, str]]:
-    for path in sorted(paths - set(aside())):
+    for path in sorted(paths - {*aside(), *memory()["gone"]}):
         if not written_by_template(path, git("cat-file", "blob", f":./{path}")):
             git("checkout-index", "--force", "--", path)
             yield path, why

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TypedDict
 
 TEMPLATE = Path(__file__).resolve().parents[1]
+TEMPLATES = ("alembic/lossless/", "alembic/adopt.py", "alembic/script.py.mako")  # not its owner's
 OWNERS = ("src/", "tests/", "alembic/versions/", "shoplist.db", ".env")  # Copier leaves them alone
 BEFORE, AFTER = "<<<<<<< before updating", ">>>>>>> after updating"
 
@@ -31,7 +32,8 @@ class Memory(TypedDict):
     answers_file: str
     why: dict[str, str]  # of each file that is put aside: why Copier cannot merge it
     modes: dict[str, int]  # of the files that the template may write
-    marks: dict[str, str]  # skip-worktree or assume-unchanged, of files that are put aside
+    marks: dict[str, str]  # skip-worktree or assume-unchanged, of files that the template may write
+    gone: list[str]  # those of the marked files that are deleted here, which git does not see
 
 
 def git(*arguments: str | Path, folder: Path = Path()) -> bytes:
@@ -105,16 +107,17 @@ def remember(answers_file: str) -> None:
     shutil.copyfile(answers_file, store() / "answers.yml")
     paths = shipped(version("from")) | shipped(version("to"))
     here = [path for path in sorted(paths) if os.path.isfile(path) or os.path.islink(path)]
-    why = beyond_copier(here) if here else {}
+    marks = marked(paths)
+    gone = [path for path in marks if not os.path.lexists(path)]
+    why = beyond_copier(here, marks) if here else {}
     put_aside(why)
     modes = {path: os.stat(path).st_mode & 0o777 for path in here if not os.path.islink(path)}
-    marks = marked(why) if why else {}
     skipped = [path for path, mark in marks.items() if mark == "skip-worktree"]
     if (store() / "memory.json").exists():  # of an update that was interrupted
         marks |= memory()["marks"]
         for path, mode in memory()["modes"].items():
             modes[path] = modes.get(path, mode) & mode
-    noted = Memory(answers_file=answers_file, why=why, modes=modes, marks=marks)
+    noted = Memory(answers_file=answers_file, why=why, modes=modes, marks=marks, gone=gone)
     (store() / "memory.json").write_text(json.dumps(noted), "utf-8")
     for path in skipped:  # with that mark Copier stops half-way; the other is as good meanwhile
         git("update-index", "--assume-unchanged", "--", path)
@@ -126,7 +129,7 @@ def memory() -> Memory:
     return noted
 
 
-def beyond_copier(paths: list[str]) -> dict[str, str]:
+def beyond_copier(paths: list[str], marks: dict[str, str]) -> dict[str, str]:
     """Those of the files that Copier cannot merge, each with the reason."""
     staged = [entry.partition("\t") for entry in names(git("ls-files", "-sz", "--", *paths))]
     blobs = {path: about.split()[1] for about, _, path in staged}
@@ -142,6 +145,8 @@ def beyond_copier(paths: list[str]) -> dict[str, str]:
             why[path] = "git would ignore it"
         elif not in_git(Path(path).read_bytes(), blobs[path]):
             why[path] = "git has other content for it"
+        elif path in marks and not path.startswith(TEMPLATES):
+            why[path] = f"it is {marks[path]} in git"
         elif not mergeable(Path(path).read_bytes()):
             why[path] = "it is not UTF-8"
     return why

@@ -33,11 +33,13 @@ from merging import (
     put_back_deleted,
     put_back_marks,
     put_back_modes,
+    take_away,
 )
 from owners_files import (
     AFTER,
     BEFORE,
     TEMPLATE,
+    TEMPLATES,
     destination,
     git,
     names,
@@ -50,8 +52,6 @@ from owners_files import (
     tree,
     version,
 )
-
-TEMPLATES = ("alembic/lossless/", "alembic/adopt.py", "alembic/script.py.mako")  # not its owner's
 
 
 def main(stage: str, answers_file: str, quiet: str, given: str = "") -> None:
@@ -67,6 +67,7 @@ def main(stage: str, answers_file: str, quiet: str, given: str = "") -> None:
         refuse(answers_file, given)
         remember(answers_file)
     else:
+        take_away()
         for path, what in [*put_back_deleted(), *put_back_binary(), *merge_aside(), *renew()]:
             print(f"  {path}: {what}")
         put_back_modes()

@@ -61,7 +61,7 @@ def test_the_migration_leaves_alone_what_is_the_persons() -> None:
 
 def test_the_migration_renews_what_is_the_templates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(REPOSITORY / "hooks"))
-    renewed = ["/" + path for path in program("hooks/update.py").TEMPLATES]
+    renewed = ["/" + path for path in program("hooks/owners_files.py").TEMPLATES]
     assert [*renewed, "/.copier-answers.yml"] == owned_by("template")  # Copier writes that anew
 
 

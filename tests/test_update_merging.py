@@ -104,6 +104,27 @@ def test_a_file_that_git_is_not_to_look_at_stays_so_though_both_changed_it(
     assert "README.md" not in rendering.git("status", "--porcelain", cwd=project)
 
 
+@pytest.mark.parametrize("mark", ["skip-worktree", "assume-unchanged"])
+def test_of_files_that_git_is_not_to_look_at_committed_lines_are_merged_and_deleted_ones_stay_so(
+    mark: str, project: Path
+) -> None:
+    gone = ["alembic.ini", "tools/rendered.txt", "alembic/lossless/sqlite/__init__.py"]
+    paths = ["README.md", *gone]
+    for path in paths:
+        with (project / path).open("a") as file:
+            file.write("# Mine, committed.\n")
+    rendering.commit(project, "Mine")
+    rendering.git("update-index", f"--{mark}", *paths, cwd=project)
+    for path in gone:
+        (project / path).unlink()
+    index = rendering.git("ls-files", "-v", "-s", *paths, cwd=project)
+    assert "\n  README.md:" in update(project)
+    text = (project / "README.md").read_text()
+    assert "<<<<<<< before updating\n# Mine, committed.\n" in text
+    assert not [path for path in gone if (project / path).exists()]
+    assert rendering.git("ls-files", "-v", "-s", *paths, cwd=project) == index
+
+
 def test_a_setting_with_which_copier_finds_no_conflict_is_refused(project: Path) -> None:
     rendering.git("config", "status.showUntrackedFiles", "no", cwd=project)
     refused(project, "your git has status.showUntrackedFiles=no")
