@@ -119,11 +119,14 @@ def tell_conflicts() -> None:
     """Name the places where both sides changed the same lines."""
     changed = names(git("diff", "-z", "--relative", "--name-only", "--diff-filter=U"))
     places = []
-    for path in sorted(filter(os.path.isfile, {*changed, *aside()})):
+    mark = BEFORE.encode()
+    for path in sorted({*changed, *aside()}):
+        # Not through a link: it stayed as it was, and what it leads to may not even be readable.
+        if os.path.islink(path) or not os.path.isfile(path) or mark not in Path(path).read_bytes():
+            continue
         if path.endswith((".ini", ".toml", ".py")):
             comment_conflicts(Path(path))
         lines = Path(path).read_bytes().split(b"\n")  # no other ends, as in an editor
-        mark = BEFORE.encode()
         places += [
             f"  {path}:{n}" for n, line in enumerate(lines, 1) if line.rstrip().endswith(mark)
         ]

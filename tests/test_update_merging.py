@@ -86,6 +86,21 @@ def test_rights_and_links_stay(project: Path) -> None:
         assert SHARED[path] in (project / path).read_text()
 
 
+@pytest.mark.skipif("sys.platform == 'win32'", reason="links are others there")
+@pytest.mark.parametrize(
+    "lines", ["", "<<<<<<< before updating\n=======\n>>>>>>> after updating\n"]
+)
+def test_nothing_is_written_to_a_file_behind_a_link(lines: str, project: Path) -> None:
+    outside = project.parent / "shared.ini"
+    shutil.move(project / "alembic.ini", outside)
+    outside.write_text(outside.read_text() + lines)
+    (project / "alembic.ini").symlink_to(outside)
+    rendering.commit(project, "Link")
+    os.utime(outside, (0, 0))
+    assert "alembic.ini: yours stays; it is a link" in update(project)
+    assert outside.stat().st_mtime == 0
+
+
 @pytest.mark.parametrize("mark", ["skip-worktree", "assume-unchanged"])
 def test_a_file_that_git_is_not_to_look_at_stays_so_though_both_changed_it(
     mark: str, project: Path
