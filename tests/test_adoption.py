@@ -971,6 +971,39 @@ with Session(engine) as session:
     run(project, "alembic", "check")
 
 
+def test_both_ends_of_a_key_take_the_same_values(tmp_path: Path) -> None:
+    text, notes = generated(
+        "CREATE TABLE p (at DATETIME PRIMARY KEY); INSERT INTO p VALUES ('never');"
+        "CREATE TABLE c (at DATETIME PRIMARY KEY REFERENCES p (at));"
+        "CREATE TABLE d (id INTEGER PRIMARY KEY, at DATETIME REFERENCES c (at));"
+        "INSERT INTO d VALUES (1, '2020-01-02 03:04:05.000000');"
+        "CREATE TABLE number (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE uses (id INTEGER PRIMARY KEY, number_id NUMERIC REFERENCES number, at DATETIME REFERENCES number);"
+        "INSERT INTO uses (at) VALUES ('2020-01-02 03:04:05.000000');"
+        "CREATE TABLE day (at DATETIME PRIMARY KEY, other DATETIME REFERENCES day (at));"
+        "CREATE TABLE token (id UUID PRIMARY KEY, parent UUID REFERENCES token (id));"
+        "INSERT INTO token VALUES (x'00', NULL);",
+        tmp_path,
+    )
+    written = re.findall(
+        r"^    (?:at|id|number_id|other|parent): Mapped\[.*?\]", text, re.MULTILINE
+    )
+    assert sorted(line.strip() for line in written) == sorted(
+        ["at: Mapped[str]"] * 2
+        + ["at: Mapped[str | None]", "at: Mapped[Any]", "number_id: Mapped[Any]"]
+        + ["at: Mapped[datetime.datetime]", "other: Mapped[datetime.datetime | None]"]
+        + ["id: Mapped[bytes]", "parent: Mapped[bytes | None]"]
+        + ["id: Mapped[int]"] * 3
+    )
+    assert [note.split()[0] for note in notes if "whose ends have types" in note] == [
+        "c.at",
+        "d.at",
+        "token.parent",
+        "uses.at",
+        "uses.number_id",
+    ]
+
+
 WITH_T = """
 CREATE TABLE e (id INTEGER PRIMARY KEY, at DATETIME, done TIMESTAMP, mixed DATETIME);
 INSERT INTO e (at, done, mixed) VALUES

@@ -81,6 +81,7 @@ NO_FIT = "holds values that are no {declared}"
 NOT_KEPT = "holds values that SQLAlchemy's {declared} would not give back unchanged"
 NOT_FOUND = "is in a key whose values SQLAlchemy's {declared} would not find again"
 NOT_SEEN = "holds more values than could be looked at in time, of which any may be no {declared}"
+NOT_SHARED = "is in a foreign key whose ends have types for different values"
 # What else is to be said of a column.
 TWO_WAYS = (
     "holds times with a T before them and times with a blank, as SQLAlchemy writes them: "
@@ -237,6 +238,12 @@ def converts(type_: TypeEngine[Any], dialect: Dialect) -> bool:
     return type_.dialect_impl(dialect).result_processor(dialect, None) is not None
 
 
+def is_choosy(type_: TypeEngine[Any], dialect: Dialect) -> bool:
+    """Whether a type makes something else of some values, read or written, and may raise on others."""
+    writes = type_.dialect_impl(dialect).bind_processor(dialect) is not None
+    return writes or converts(type_, dialect)
+
+
 def reads_all(
     type_: TypeEngine[Any], values: Iterable[Any], dialect: Dialect, *, in_key: bool = False
 ) -> bool:
@@ -349,6 +356,7 @@ def choose_types(
             if chosen.note:
                 notes.append(f"{table.name}.{column.name} {chosen.note}")
     notes += look.notes + told_undecoded(undecoded)
+    notes += share_types(ends, look.kinds, look.dialect)
     follow_keys(undecoded, ends, source, native)
     return notes
 
@@ -368,6 +376,7 @@ class Look:
         ] = {}  # values by column; None if they are too large to be kept
         self.has_all = True  # whether these are all
         self.undecoded: dict[str, Undecoded] = {}
+        self.kinds: dict[Column[Any], set[type]] = {}  # of values at the ends of foreign keys
 
     def at(self, table: Table) -> None:
         """Read some rows of a table, and see whether all of its text can be read."""
@@ -417,6 +426,8 @@ class Look:
 
     def choose(self, column: Column[Any]) -> Fit:
         """The type for a column of that table."""
+        if column in self.ends:
+            self.kinds[column] = kinds(self.sample(column))
         if column.name in self.undecoded:
             return fit_undecoded(column, self.undecoded[column.name].kinds, self.dialect)
         return fit(
@@ -552,6 +563,64 @@ def follow_keys(
             if kinds(value for (value,) in values) <= {str}:
                 column.info["fit"] = fit_undecoded(column, {str}, source.engine.dialect)
                 waiting.append(column)
+
+
+def share_types(
+    ends: Mapping[Column[Any], Sequence[Column[Any]]],
+    found: Mapping[Column[Any], set[type]],
+    dialect: Dialect,
+) -> list[str]:
+    """Give the ends of foreign keys types that take each other's values: a relationship carries them over.
+
+    Args:
+        ends: of foreign keys, each with those at the other ends.
+        found: the kinds of value that they hold.
+        dialect: the engine's.
+
+    Returns:
+        What is worth knowing about it.
+    """
+    notes = []
+    for together in connected(ends):
+        chosen = {column: column.info["fit"] for column in together}
+        converted = {column for column, fit in chosen.items() if is_choosy(fit.type, dialect)}
+        if not converted or len({fit.python for fit in chosen.values()}) == 1:
+            continue
+        # What takes any value of the driver's stays: a key that SQLite gives numbers to must remain a number.
+        free = {
+            column
+            for column in together
+            if column in converted or (is_plain_text(column) and not found[column])
+        }
+        held = set().union(*(found[column] for column in together))
+        held |= {
+            kind for kind in PLAIN if kind.__name__ in {chosen[c].python for c in together - free}
+        }
+        shared = as_they_are(held or ({str} if free - converted else set()))
+        for column in free:
+            if annotation(shared) == chosen[column].python:
+                continue
+            declared = column.type.compile(dialect)
+            column.info["fit"] = Fit(shared, declared, annotation(shared), NOT_SHARED)
+            notes.append(
+                f"{column.table.name}.{column.name} {NOT_SHARED}: the model reads them as they are stored"
+            )
+    return sorted(notes)  # columns come in sets
+
+
+def connected(ends: Mapping[Column[Any], Sequence[Column[Any]]]) -> Iterator[set[Column[Any]]]:
+    """Columns that foreign keys connect, directly or by way of others."""
+    seen: set[Column[Any]] = set()
+    for start in ends:
+        together, waiting = set(), [start] if start not in seen else []
+        while waiting:
+            column = waiting.pop()
+            if column not in together:
+                together.add(column)
+                waiting += ends[column]
+        if together:
+            seen |= together
+            yield together
 
 
 def is_plain_text(column: Column[Any]) -> bool:
