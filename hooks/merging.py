@@ -11,6 +11,7 @@ from pathlib import Path
 from owners_files import (
     AFTER,
     BEFORE,
+    aside,
     git,
     memory,
     names,
@@ -23,13 +24,6 @@ from owners_files import (
     version,
     written_by_template,
 )
-
-
-def aside() -> list[str]:
-    """The files in the store."""
-    owner = store() / "owner"
-    files = [path for path in owner.rglob("*") if path.is_symlink() or path.is_file()]
-    return sorted(path.relative_to(owner).as_posix() for path in files)
 
 
 def take_away() -> None:
@@ -71,7 +65,7 @@ def merge_aside() -> Iterable[tuple[str, str]]:
         path, copy = Path(name), store() / "owner" / name
         if same(path, copy) and not (path.is_symlink() and brings_news(name)):
             continue
-        why = noted["why"].get(name, "an earlier update was interrupted")
+        why = noted["why"][name]
         base, new = render("from") / name, render("to") / name
         files = base.is_file() and new.is_file() and not copy.is_symlink()
         if same(base, copy):

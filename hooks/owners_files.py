@@ -30,10 +30,12 @@ class Memory(TypedDict):
     """What is known before an update and needed after it."""
 
     answers_file: str
+    to: list[str]  # the template's commits that it goes to, or went to when it was interrupted
     why: dict[str, str]  # of each file that is put aside: why Copier cannot merge it
     modes: dict[str, int]  # of the files that the template may write
     marks: dict[str, str]  # skip-worktree or assume-unchanged, of files that the template may write
     gone: list[str]  # those of the marked files that are deleted here, which git does not see
+    blobs: dict[str, str]  # what git has of the files that the template may write
 
 
 def git(*arguments: str | Path, folder: Path = Path()) -> bytes:
@@ -49,8 +51,8 @@ def names(output: bytes) -> list[str]:
 
 
 def version(end: str) -> str:
-    """The template's commit that the project comes from, or goes to: Copier says it."""
-    return os.environ["VERSION_" + end.upper()]
+    """The template's commit that the project comes from, or goes to: Copier says it. Others as is."""
+    return os.environ.get("VERSION_" + end.upper(), end)
 
 
 def tree(commit: str) -> list[str]:
@@ -74,7 +76,7 @@ def is_owners(path: str) -> bool:
 
 @cache
 def render(end: str, answers: str = "") -> Path:
-    """The project as one of the two versions writes it, rendered with that version's answers."""
+    """The project as a version writes it, rendered with the answers of that one of the two."""
     folder = Path(tempfile.mkdtemp(dir=store().absolute()))
     known = store() / "answers.yml" if end == "from" else answers or memory()["answers_file"]
     command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", "--skip-tasks"]
@@ -105,20 +107,37 @@ def store() -> Path:
 def remember(answers_file: str) -> None:
     """Put aside what Copier cannot merge, and note why, and the modes of what it may write."""
     shutil.copyfile(answers_file, store() / "answers.yml")
+    noted = memory() if (store() / "memory.json").exists() else None  # of one that was interrupted
     paths = shipped(version("from")) | shipped(version("to"))
     here = [path for path in sorted(paths) if os.path.isfile(path) or os.path.islink(path)]
-    marks = marked(paths)
+    blobs, marks = staged(paths), marked(paths)
+    left = left_by_interrupted(noted, blobs, marks) if noted else set()
     gone = [path for path in marks if not os.path.lexists(path)]
-    why = beyond_copier(here, marks) if here else {}
-    put_aside(why)
+    why = beyond_copier([path for path in here if path not in left], blobs, marks)
+    keep_earlier(set(aside()) - left)
+    for path in why:
+        replace(store() / "owner" / path, Path(path))
     modes = {path: os.stat(path).st_mode & 0o777 for path in here if not os.path.islink(path)}
     skipped = [path for path, mark in marks.items() if mark == "skip-worktree"]
-    if (store() / "memory.json").exists():  # of an update that was interrupted
-        marks |= memory()["marks"]
-        for path, mode in memory()["modes"].items():
+    commits = [version("to")]
+    if noted:
+        commits += noted["to"]
+        gone += [path for path in noted["gone"] if path in left]
+        why |= {path: what for path, what in noted["why"].items() if path in left}
+        # Where it is marked no more, and not by that update's doing, its owner wants it so.
+        marks |= {p: mark for p, mark in noted["marks"].items() if p in marks or p in left}
+        for path, mode in noted["modes"].items():
             modes[path] = modes.get(path, mode) & mode
-    noted = Memory(answers_file=answers_file, why=why, modes=modes, marks=marks, gone=gone)
-    (store() / "memory.json").write_text(json.dumps(noted), "utf-8")
+    new = Memory(
+        answers_file=answers_file,
+        to=sorted({*commits}),
+        why=why,
+        modes=modes,
+        marks=marks,
+        gone=gone,
+        blobs=blobs,
+    )
+    (store() / "memory.json").write_text(json.dumps(new), "utf-8")
     for path in skipped:  # with that mark Copier stops half-way; the other is as good meanwhile
         git("update-index", "--assume-unchanged", "--", path)
         git("update-index", "--no-skip-worktree", "--", path)
@@ -129,12 +148,16 @@ def memory() -> Memory:
     return noted
 
 
-def beyond_copier(paths: list[str], marks: dict[str, str]) -> dict[str, str]:
+def staged(paths: Iterable[str]) -> dict[str, str]:
+    """What git has of the paths: the name of each one's content."""
+    entries = [entry.partition("\t") for entry in names(git("ls-files", "-sz", "--", *paths))]
+    return {path: about.split()[1] for about, _, path in entries}
+
+
+def beyond_copier(paths: list[str], blobs: dict[str, str], marks: dict[str, str]) -> dict[str, str]:
     """Those of the files that Copier cannot merge, each with the reason."""
-    staged = [entry.partition("\t") for entry in names(git("ls-files", "-sz", "--", *paths))]
-    blobs = {path: about.split()[1] for about, _, path in staged}
     rules = ("--ignored", "--exclude-standard")
-    ignored = names(git("ls-files", "-z", "--cached", *rules, "--", *paths))
+    ignored = names(git("ls-files", "-z", "--cached", *rules, "--", *blobs)) if blobs else []
     why = {}
     for path in paths:
         if os.path.islink(path):
@@ -175,15 +198,69 @@ def mergeable(content: bytes) -> bool:
     return True
 
 
-def put_aside(paths: Iterable[str]) -> None:
-    """Copy files to the store. A different copy there is from an update that was interrupted."""
-    for path in paths:
+def aside() -> list[str]:
+    """The files in the store."""
+    owner = store() / "owner"
+    files = [path for path in owner.rglob("*") if path.is_symlink() or path.is_file()]
+    return sorted(path.relative_to(owner).as_posix() for path in files)
+
+
+def left_by_interrupted(noted: Memory, blobs: dict[str, str], marks: dict[str, str]) -> set[str]:
+    """Files that are as the interrupted update left them: what was their owner's is in the store.
+
+    All others are their owner's as they are now, whatever is in the store.
+    """
+    paths = set(aside()) & noted["why"].keys() | set(noted["gone"]) & marks.keys()
+    return {
+        path
+        for path in paths
+        if noted["blobs"].get(path) == blobs.get(path)
+        if not os.path.lexists(path) or is_left(Path(path), noted)
+    }
+
+
+def is_left(path: Path, noted: Memory) -> bool:
+    """Whether git or an update wrote what is there, and its owner nothing since."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    blob = noted["blobs"].get(path.as_posix())
+    if blob and in_git(path.read_bytes(), blob):
+        return True
+    now, base = lines(path), lines(render("from") / path)
+    templates = {mark.encode() for mark in (BEFORE, "||||||| last update", "=======", AFTER)}
+    templates |= {
+        line for to in noted["to"] for line in lines(render(to, noted["answers_file"]) / path)
+    }
+    templates |= {b"# " + line for line in templates}  # in a conflict
+    if now <= templates:  # Copier's new file
+        return True
+    committed = lines(git("cat-file", "blob", blob)) if blob else set()
+    copied = lines(store() / "owner" / path)
+    if now <= templates | committed:  # what Copier merged; without news lines were taken away
+        return not now <= committed
+    return now <= templates | copied and copied - base <= now and not now <= copied
+
+
+def lines(of: bytes | Path) -> set[bytes]:
+    """The lines of a content, or of a file that may be missing, without their ends."""
+    if isinstance(of, Path):
+        of = of.read_bytes() if of.is_file() and not of.is_symlink() else b""
+    return {line.rstrip(b"\r") for line in of.split(b"\n")} - {b""}
+
+
+def keep_earlier(paths: Iterable[str]) -> None:
+    """Move copies of an interrupted update out of the store, not to where git would add them."""
+    for path in sorted(paths):
         copy = store() / "owner" / path
-        if os.path.lexists(copy) and not same(copy, Path(path)):
-            kept = free_name(Path(path))
+        if same(copy, Path(path)):
+            copy.unlink()
+        else:
+            kept = free_name(store().parent / "earlier" / path)
+            kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(copy, kept)
-            print(f"  {kept}: {path} as it was before an update that was interrupted")
-        replace(copy, Path(path))
+            print(
+                f"  {path}: changed since an update was interrupted; what it was then is in {kept}"
+            )
 
 
 def same(one: Path, other: Path) -> bool:
@@ -200,11 +277,11 @@ def replace(path: Path, source: Path) -> None:
 
 
 def free_name(path: Path) -> Path:
-    """A name beside the file that nothing has yet."""
-    kept, number = path.with_name(path.name + ".before-update"), 2
-    while os.path.lexists(kept):
-        kept, number = path.with_name(f"{path.name}.before-update-{number}"), number + 1
-    return kept
+    """The path, or one beside it that nothing has yet."""
+    free, number = path, 2
+    while os.path.lexists(free):
+        free, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return free
 
 
 def rejects() -> list[str]:

@@ -26,7 +26,6 @@ from pathlib import Path
 
 from in_the_way import answers, refuse
 from merging import (
-    aside,
     clear_away,
     merge_aside,
     put_back_binary,
@@ -40,6 +39,7 @@ from owners_files import (
     BEFORE,
     TEMPLATE,
     TEMPLATES,
+    aside,
     destination,
     git,
     names,

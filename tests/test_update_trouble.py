@@ -179,17 +179,65 @@ def test_an_interrupted_update_can_be_put_away_and_repeated(
         assert after[path] == expected[path], f"{path}, interrupted after {moment:.2f} s"
 
 
-def test_a_copy_that_an_interrupted_update_left_behind_is_kept(
-    before_update: Path, tmp_path: Path
+@pytest.fixture
+def interrupted(project: Path, tmp_path: Path) -> Path:
+    """A project with lines that git does not have, updated as far as Copier's merge, put away."""
+    with (project / ".gitignore").open("a") as file:
+        file.write("/alembic.ini\n/notes.txt\n")
+    rendering.git("rm", "--quiet", "--cached", "alembic.ini", cwd=project)
+    rendering.commit(project, "Ignore")
+    (project / "notes.txt").write_text("mine\n")
+    for path, mark in {"README.md": "skip-worktree", "pyproject.toml": "assume-unchanged"}.items():
+        with (project / path).open("a") as file:
+            file.write("# Mine, and secret.\n")
+        rendering.git("update-index", f"--{mark}", path, cwd=project)
+    shutil.copytree(project, tmp_path / "whole")
+    git = tmp_path / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text(
+        '#!/bin/sh\ncase "$*" in *"apply --reject"*) kill -9 $PPID; exit 1;; esac\n'
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    git.chmod(0o755)
+    update(project, status=-9, PATH=f"{git.parent}{os.pathsep}{rendering.ENVIRONMENT['PATH']}")
+    assert "The owner's line" not in (project / "alembic.ini").read_text()
+    rendering.run("sh", "-c", "git add -u && git stash && git stash -u", cwd=project)
+    return project
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="processes end otherwise there")
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_git_does_not_have_is_merged_after_an_interruption_as_without(
+    times: int, interrupted: Path, tmp_path: Path
 ) -> None:
-    project = Path(shutil.copytree(before_update, tmp_path / "shop-list"))
-    left = project / ".git" / "copier-update" / "files" / "owner" / "notes.txt"
-    left.parent.mkdir(parents=True)
-    left.write_text("mine, of before the interruption\n")
-    assert "notes.txt.before-update" in update(project)
-    assert (project / "notes.txt").read_text() == "mine\n"
-    kept = (project / "notes.txt.before-update").read_text()
-    assert kept == "mine, of before the interruption\n"
+    if times == 2:
+        kill = f"{tmp_path / 'bin'}{os.pathsep}{rendering.ENVIRONMENT['PATH']}"
+        update(interrupted, status=-9, PATH=kill)
+        rendering.run("sh", "-c", "git add -u && git stash && git stash -u", cwd=interrupted)
+    update(interrupted)
+    update(tmp_path / "whole")
+    expected = rendering.files(tmp_path / "whole")
+    assert b"The owner's line" in expected["alembic.ini"]
+    assert rendering.files(interrupted) == expected
+    index = ["ls-files", "-v", "README.md", "pyproject.toml"]
+    assert rendering.git(*index, cwd=interrupted) == rendering.git(*index, cwd=tmp_path / "whole")
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="processes end otherwise there")
+@pytest.mark.parametrize("ignored", [True, False])
+def test_work_since_an_interruption_is_not_undone(ignored: bool, interrupted: Path) -> None:
+    files = interrupted / ".git" / "copier-update" / "files" / "owner"
+    shutil.copyfile(files / "alembic.ini", interrupted / "alembic.ini")
+    edit(interrupted / "alembic.ini", "# The owner's line.\n", "# Newer work.\n")
+    if not ignored:
+        edit(interrupted / ".gitignore", "/alembic.ini\n", "")
+        rendering.commit(interrupted, "Newer")
+    assert "is in .git/copier-update/earlier/alembic.ini\n" in update(interrupted)
+    text = (interrupted / "alembic.ini").read_text()
+    assert "# Newer work.\n" in text
+    assert "The owner's line" not in text
+    earlier = interrupted / ".git" / "copier-update" / "earlier" / "alembic.ini"
+    assert "# The owner's line.\n" in earlier.read_text()
 
 
 def test_another_package_or_database_leaves_work_that_is_told(project: Path) -> None:
