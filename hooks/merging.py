@@ -7,12 +7,14 @@ import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from owners_files import (
     AFTER,
     BEFORE,
     aside,
     git,
+    has_crlf,
     memory,
     names,
     rejects,
@@ -67,19 +69,43 @@ def merge_aside() -> Iterable[tuple[str, str]]:
             continue
         why = noted["why"][name]
         base, new = render("from") / name, render("to") / name
-        files = base.is_file() and new.is_file() and not copy.is_symlink()
         if same(base, copy):
             if new.is_file():
                 replace(path, new)
-        elif not files or b"\0" in copy.read_bytes():
+        elif all(map(is_text, (copy, base, new))):
+            replace(path, copy)
+            if merge(path, base, new):
+                yield name, f"merged, though {why}"
+        elif new.is_file() or not is_text(copy) or not is_text(base) or plain(copy) != plain(base):
             replace(path, copy)
             yield name, f"yours stays; {why}, so nothing was merged"
-        else:
-            replace(path, copy)
-            labels = ["-L", BEFORE[8:], "-L", "last update", "-L", AFTER[8:]]
-            subprocess.run(["git", "merge-file", *labels, path, base, new], check=False)
-            yield name, f"merged, though {why}"
         clear_away(name, left)
+
+
+def is_text(file: Path) -> bool:
+    return file.is_file() and not file.is_symlink() and b"\0" not in file.read_bytes()
+
+
+def plain(file: Path) -> bytes:
+    """A text as git has it, if git may change its line ends."""
+    content = file.read_bytes()
+    return content.replace(b"\r\n", b"\n") if has_crlf(content) else content
+
+
+def merge(path: Path, base: Path, new: Path) -> bool:
+    """Merge a file with the template's, keeping its line ends; whether both had changed it."""
+    texts, crlf = [plain(file) for file in (path, base, new)], has_crlf(path.read_bytes())
+    if texts[1] == texts[2]:
+        return False
+    labels = ["-L", BEFORE[8:], "-L", "last update", "-L", AFTER[8:]]
+    with TemporaryDirectory(dir=store()) as folder:
+        sides = [Path(folder, name) for name in ("mine", "base", "new")]
+        for side, text in zip(sides, texts, strict=True):
+            side.write_bytes(text)
+        subprocess.run(["git", "merge-file", "--quiet", *labels, *map(str, sides)], check=False)
+        merged = sides[0].read_bytes()
+    path.write_bytes(merged.replace(b"\n", b"\r\n") if crlf else merged)
+    return texts[0] != texts[1]
 
 
 def brings_news(name: str) -> bool:

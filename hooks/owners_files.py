@@ -158,6 +158,7 @@ def beyond_copier(paths: list[str], blobs: dict[str, str], marks: dict[str, str]
     """Those of the files that Copier cannot merge, each with the reason."""
     rules = ("--ignored", "--exclude-standard")
     ignored = names(git("ls-files", "-z", "--cached", *rules, "--", *blobs)) if blobs else []
+    before = {path for path in shipped(version("from")) if not path.startswith(TEMPLATES)}
     why = {}
     for path in paths:
         if os.path.islink(path):
@@ -172,6 +173,8 @@ def beyond_copier(paths: list[str], blobs: dict[str, str], marks: dict[str, str]
             why[path] = f"it is {marks[path]} in git"
         elif not mergeable(Path(path).read_bytes()):
             why[path] = "it is not UTF-8"
+        elif path in before and has_crlf(Path(path).read_bytes()):
+            why[path] = "it has other line ends"
     return why
 
 
@@ -196,6 +199,11 @@ def mergeable(content: bytes) -> bool:
     except UnicodeDecodeError:
         return b"\0" in content[:8000]
     return True
+
+
+def has_crlf(content: bytes) -> bool:
+    """Whether this is text of which most lines end as on Windows."""
+    return b"\0" not in content and content.count(b"\r\n") * 2 > content.count(b"\n")
 
 
 def aside() -> list[str]:

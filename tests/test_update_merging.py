@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -51,6 +52,36 @@ def test_files_of_which_git_has_other_content_or_none_are_merged(project: Path) 
         assert f"{path}: merged, though " in printed
     assert b"my line\xe9.\n" in (project / "pyproject.toml").read_bytes()
     assert not list(project.rglob("*.rej"))
+
+
+@pytest.mark.parametrize("by", ["core.autocrlf", "attributes", "commit"])
+def test_files_with_other_line_ends_keep_them_and_are_merged_by_line(
+    by: str, project: Path
+) -> None:
+    if by == "core.autocrlf":
+        rendering.git("config", "core.autocrlf", "true", cwd=project)
+    elif by == "attributes":
+        (project / ".git" / "info" / "attributes").write_text("* text=auto eol=crlf\n")
+    prepend(project / "README.md")
+    with (project / "alembic.ini").open("a") as file:
+        file.write(MINE)
+    rendering.commit(project, "Mine")
+    for path in [*SHARED, "tools/rendered.txt", ".pre-commit-config.yaml"]:
+        text = (project / path).read_bytes()
+        (project / path).write_bytes(text.replace(b"\n", b"\r\n"))
+    rendering.commit(project, "Line ends")
+    printed = update(project)
+    for path, line in SHARED.items():
+        text = (project / path).read_bytes()
+        assert text.count(b"\n") == text.count(b"\r\n"), path
+        assert line.encode().strip() in text, path
+    assert "README.md: merged, though" in printed
+    assert "pyproject.toml: " not in printed
+    assert MINE.encode().strip() in (project / "README.md").read_bytes()
+    assert printed.count("  alembic.ini:") == 2  # how it was merged, and one conflict
+    assert len(re.findall(r"[<>|=]{7}", (project / "alembic.ini").read_text())) == 3
+    assert "UU alembic.ini" in rendering.git("status", "--short", cwd=project)
+    assert not (project / "tools").exists()
 
 
 @pytest.mark.parametrize("setting", ["error", "error-all", "fix", "strip"])
