@@ -162,14 +162,14 @@ class Transition:
         users = ", ".join(users_of_rowids(self.database, old))
         if not users:
             return []
+        instead = "no rowids any more" if self.new.without_rowid else "other rowids"
         problem = (
-            f"The rows of table {old.name} would have {{}}, and these are used by: {users}. "
+            f"The rows of table {old.name} would have {instead}, and these are used by: {users}. "
             "Drop that with op.execute() first, and create it anew afterwards"
         )
         if self.new.without_rowid:
-            raise CommandError(problem.format("no rowids any more"))
-        message = f"{problem.format('other rowids')}. Rows"
-        return [RowCheck(message, f"{rowid} IS NOT {quote_name(str(source))}")]
+            raise CommandError(problem)
+        return [RowCheck(f"{problem}. Rows", f"{rowid} IS NOT {quote_name(str(source))}")]
 
     def _source_of_rowids(self) -> str | None:
         """The column whose values the rows get for a rowid; None if they keep theirs, or get none."""
