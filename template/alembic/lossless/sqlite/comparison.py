@@ -88,9 +88,8 @@ class ComparingImpl(SQLiteImpl):
         declared = getattr(type_obj, "declaration", None)
         if declared is None:
             module = type(type_obj).__module__
-            if autogen_context.opts["user_module_prefix"] is None and not module.startswith(
-                "sqlalchemy."
-            ):
+            prefixed = autogen_context.opts.get("user_module_prefix") is not None
+            if not prefixed and not module.startswith("sqlalchemy."):
                 autogen_context.imports.add(f"import {module}")
             return False
         autogen_context.imports.add("from lossless.sqlite.types import DeclaredType")
