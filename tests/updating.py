@@ -19,9 +19,12 @@ import yaml
 from copier import run_copy
 
 import rendering
+from test_ownership import release
 
 OLD, NEW = "9000.1.0", "9001.0.0"
 RECORDINGS = sorted((rendering.REPOSITORY / "tests" / "fixtures" / "renders").glob("*.json"))
+
+OWNERS = release.config(rendering.REPOSITORY)["_skip_if_exists"]
 
 # Relative to template/. In OLD only:
 GONE = {
@@ -100,7 +103,15 @@ def replay(recorded: Path, folder: Path) -> Path:
     answers = "{{ _copier_answers | to_nice_yaml -}}\n"
     write(folder / "template", {"{{ _copier_conf.answers_file }}.jinja": answers})
     questions = {name: {"default": answer} for name, answer in recording["answers"].items()}
-    config = {"_subdirectory": "template", "_envops": {"undefined": "jinja2.StrictUndefined"}}
+    config = {
+        "_subdirectory": "template",
+        "_envops": {"undefined": "jinja2.StrictUndefined"},
+        # What is its owner's, as any version says it (the updated-to one's word counts).
+        "_exclude": [
+            "copier.yml",
+            *(f"{{% if _copier_operation == 'update' %}}{place}{{% endif %}}" for place in OWNERS),
+        ],
+    }
     write(folder, {"copier.yml": yaml.safe_dump(config | questions)})
     rendering.git("init", "--quiet", cwd=folder)
     rendering.git("add", "--all", "--force", cwd=folder)
