@@ -371,9 +371,8 @@ class Look:
         self.dialect = source.engine.dialect
         self.deadline = time.monotonic() + PATIENCE
         self.notes: list[str] = []
-        self.samples: dict[
-            str, list[Any] | None
-        ] = {}  # values by column; None if they are too large to be kept
+        # Some values, by column; None if they are too large to be kept.
+        self.samples: dict[str, list[Any] | None] = {}
         self.has_all = True  # whether these are all
         self.undecoded: dict[str, Undecoded] = {}
         self.kinds: dict[Column[Any], set[type]] = {}  # of values at the ends of foreign keys

@@ -110,10 +110,8 @@ def read_rows(source: Source, metadata: MetaData) -> tuple[int, list[str]]:
     with source.engine.connect() as connection:
         for table in metadata.tables.values():
             try:
-                for _ in connection.execute(
-                    select(table).limit(ROWS)
-                ):  # one at a time: they can be large
-                    read += 1
+                rows = connection.execute(select(table).limit(ROWS))
+                read += sum(1 for _ in rows)  # one at a time: they can be large
             except Exception as error:  # whatever it is, it would meet the application as well
                 cause = getattr(error, "orig", error)
                 failures.append(

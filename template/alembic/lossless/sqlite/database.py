@@ -65,6 +65,16 @@ def read_objects(
     return [SchemaObject(*row) for row in rows]
 
 
+def unused_name(objects: Iterable[SchemaObject], wanted: str) -> str:
+    """A name that stands in no statement of a schema; the wanted one if it can be."""
+    written = [fold(text) for found in objects for text in (found.name, found.sql or "")]
+    name, number = wanted, 1
+    while any(fold(name) in text for text in written):
+        number += 1
+        name = f"{wanted}_{number}"
+    return name
+
+
 class Database(ABC):
     """A database that can be asked and changed. All names are looked up in one schema of it."""
 
@@ -231,13 +241,8 @@ class Database(ABC):
         return bool(self.query(f"SELECT 1 FROM {self.qualified(table)} LIMIT 1"))
 
     def unused_name(self, wanted: str) -> str:
-        """A name that nothing in the schema has yet, for a table or a column; no statement holds it."""
-        written = [fold(text) for found in self.objects() for text in (found.name, found.sql or "")]
-        name, number = wanted, 1
-        while any(fold(name) in text for text in written):
-            number += 1
-            name = f"{wanted}_{number}"
-        return name
+        """A name that nothing in the schema has yet, for a table or a column."""
+        return unused_name(self.objects(), wanted)
 
     # -- all or nothing
 

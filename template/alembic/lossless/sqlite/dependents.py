@@ -381,8 +381,7 @@ def users_of_rowids(database: Database, table: CreateTable) -> list[str]:
         if all(fold(column) in names for column in columns):
             users.append(f"virtual table {found.name}")
     for found in objects:
-        own = found.kind == "trigger" and same_name(found.table, table.name)
-        uses = own or (found.kind in ("view", "trigger") and mentions(found, table.name))
+        uses = found.kind in ("view", "trigger") and mentions(found, table.name)
         if uses and any(mentions(found, name) for name in names):
             users.append(f"{found.kind} {found.name}")
     return users

@@ -37,9 +37,7 @@ class Violation:
     parent: str
     key: str = ""  # as `key_name` has it: SQLite's numbers of keys change when one comes or goes
     mismatch: bool = False  # whether SQLite cannot check the key at all, for no row
-    missing: str = (
-        ""  # what keeps it from checking any key of the table: something of an application
-    )
+    missing: str = ""  # something of an application, without which no key of the table is checked
 
 
 class ForeignKeyWatch:

@@ -19,7 +19,7 @@ from typing import Any
 
 from alembic.util import CommandError
 
-from .database import Database, SchemaObject
+from .database import Database, SchemaObject, unused_name
 from .replica import CopiedDatabase, copy_schema, run_on_copy, statements_of
 from .statement import ROWID_NAMES, CreateTable
 from .tokens import (
@@ -180,7 +180,7 @@ def _depending_on_names(
         contextlib.closing(copy_schema(tables)) as renamed,
     ):
         for number, column in enumerate(columns):
-            _alter(renamed, _renaming(table, column, _unused_name(objects, number)))
+            _alter(renamed, _renaming(table, column, unused_name(objects, f"_lossless_{number}")))
         for copy in (present, renamed):
             for found in others:
                 with contextlib.suppress(sqlite3.Error):
@@ -188,13 +188,6 @@ def _depending_on_names(
         return _different(_programs(renamed), _programs(present)) or _other_results(
             renamed, present
         )
-
-
-def _unused_name(objects: list[SchemaObject], number: int) -> str:
-    name = f"_lossless_{number}"
-    while any(name in (found.sql or "").casefold() for found in objects):
-        name += "_"
-    return name
 
 
 def _renaming(table: str, old: str, new: str) -> str:
