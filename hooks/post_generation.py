@@ -157,6 +157,7 @@ def run(title: str, command: list[str], shown: bool) -> None:
                     command,
                     check=False,
                     text=True,
+                    errors="backslashreplace",
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                 )
@@ -199,6 +200,7 @@ def start_poetry_lock() -> subprocess.Popen[str] | None:
     return subprocess.Popen(
         [poetry, "lock", "--no-interaction"],
         text=True,
+        errors="backslashreplace",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

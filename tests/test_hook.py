@@ -163,6 +163,19 @@ def test_a_path_is_told_where_not_all_letters_can_be(project: Path) -> None:
     assert "Traceback" not in output
 
 
+def test_words_of_an_installer_that_are_no_text_here_do_not_end_the_hook(project: Path) -> None:
+    """An exception in it would have Copier delete the project."""
+    uv = project.parent / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text("#!/bin/sh\nprintf 'no network \\351\\n'\nexit 1\n")
+    uv.chmod(0o755)
+    output = run(
+        sys.executable, HOOK, "install", cwd=project, PATH=f"{uv.parent}{os.pathsep}{os.defpath}"
+    )
+    assert "no network" in output
+    assert by_hand(output)
+
+
 def test_an_environment_that_works_is_kept(project: Path) -> None:
     (project / ".venv" / "bin").mkdir(parents=True)
     (project / ".venv" / "bin" / "python").symlink_to(sys.executable)
