@@ -219,6 +219,48 @@ def test_a_rule_about_several_columns_goes_with_none_of_them(tmp_path: Path, res
     assert "uses it with other columns" in refused(path, lambda op: op.drop_column("t", "b"))
 
 
+@pytest.mark.parametrize("order", ["ab", "ba"])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "c, a, b, CHECK (a < b)",
+        "c, a, b CHECK (a < b)",
+        "c, a, b, PRIMARY KEY (a, b)",
+        "c, a, b AS (a * 2) STORED",
+        "c, a UNIQUE, b REFERENCES t (a)",
+        "c, a, b); CREATE INDEX i ON t (a) WHERE (b > 1",
+    ],
+)
+def test_what_is_about_dropped_columns_only_goes_with_them(
+    tmp_path: Path, columns: str, order: str
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, f"CREATE TABLE t ({columns}); INSERT INTO t (c, a) VALUES (3, 1)")
+
+    def drop(batch: Any) -> None:
+        for name in order:
+            batch.drop_column(name)
+
+    migrate(path, in_batch(drop))
+    assert query(path, "SELECT sql, c FROM sqlite_master, t") == [("CREATE TABLE t (c)", 3)]
+
+
+@pytest.mark.parametrize("key_first", [True, False])
+def test_a_column_that_its_own_table_referred_to_is_dropped(
+    tmp_path: Path, key_first: bool
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (b CONSTRAINT fk REFERENCES t (a), a UNIQUE)")
+
+    def drop(batch: Any) -> None:
+        steps = [lambda: batch.drop_constraint("fk"), lambda: batch.drop_column("a")]
+        for step in steps if key_first else reversed(steps):
+            step()
+
+    migrate(path, in_batch(drop))
+    assert query(path, "SELECT sql FROM sqlite_master") == [("CREATE TABLE t (b)",)]
+
+
 @pytest.mark.parametrize(
     ("rule", "kind"), [("CHECK (a < b)", "check"), ("PRIMARY KEY (a, b)", "primary")]
 )

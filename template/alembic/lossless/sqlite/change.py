@@ -162,18 +162,24 @@ class TableChange:
             if strings:
                 self.new = self.new.replace(piece, text)
 
-    def drop_column(self, name: str) -> None:
+    def drop_column(self, name: str, going: Collection[str] = ()) -> None:
         """Remove a column, and what is about it alone: its constraints and its own indexes.
+
+        Args:
+            name: the column's name.
+            going: other columns that are dropped before anything is applied. What is about dropped
+                columns only goes with the first of them.
 
         Raises:
             CommandError: something else uses it: a CHECK, index or primary key of several columns, a
                 foreign key of another table, another column.
         """
         column = self.column(name)
-        self._refuse_references_to(column)
-        self._drop_constraints_of(column)
-        self._drop_indexes_of(column)
-        self._refuse_generated_from(column)
+        gone = {fold(column.name), *map(fold, going)}
+        self._refuse_references_to(column, gone)
+        self._drop_constraints_of(column, gone)
+        self._drop_indexes_of(column, gone)
+        self._refuse_generated_from(column, gone)
         if self.old.find_column(name) is not None:
             refuse_if_used(self.database, self.old.name, column.name)
         self._remove(column)
@@ -212,9 +218,9 @@ class TableChange:
         self.new = self.new.without_column(column.name)
         self.sources.pop(fold(column.name), None)
 
-    def _refuse_generated_from(self, column: Column) -> None:
+    def _refuse_generated_from(self, column: Column, gone: set[str]) -> None:
         for other in self.new.columns:
-            if other.generated is None or same_name(other.name, column.name):
+            if other.generated is None or fold(other.name) in gone:
                 continue
             if fold(column.name) in mentioned_columns(self.new, other.generated.expression):
                 raise CommandError(
@@ -222,17 +228,24 @@ class TableChange:
                     f"generated column {other.name} is computed from it; drop that one first"
                 )
 
-    def _refuse_references_to(self, column: Column) -> None:
-        for other, key in self.database.references_to(self.old.name):
+    def _refuse_references_to(self, column: Column, gone: set[str]) -> None:
+        for other, key in self._references():
             targets = {fold(name) for name in key.targets_in(self.new)}
-            own = same_name(other, self.old.name) and key.columns == (column.name,)
+            own = same_name(other, self.old.name) and gone >= set(map(fold, key.columns))
             if fold(column.name) in targets and not own:
                 raise CommandError(
                     f"Column {column.name} of table {self.new.name} cannot be dropped: a foreign "
                     f"key of table {other} refers to it; drop that first"
                 )
 
-    def _drop_constraints_of(self, column: Column) -> None:
+    def _references(self) -> list[tuple[str, ForeignKey]]:
+        """Who refers to the table: other tables, and the table itself as it is now wanted."""
+        name = self.old.name
+        others = self.database.references_to(name)
+        own = [(name, key) for key in self.new.foreign_keys if same_name(key.table, name)]
+        return [*own, *(found for found in others if not same_name(found[0], name))]
+
+    def _drop_constraints_of(self, column: Column, gone: set[str]) -> None:
         """Remove the constraints of the table that are about this column.
 
         UNIQUE and FOREIGN KEY of several columns cannot be without one of them. They go with it, as
@@ -243,10 +256,10 @@ class TableChange:
             used = columns_of(self.new, constraint)
             if fold(column.name) not in used:
                 continue
-            if used != {fold(column.name)} or constraint.column is not None:
+            if not gone >= used | {fold(constraint.column or column.name)}:
                 self._let_go(constraint, column)
             self.new = self.new.without_constraint(constraint)
-            self._drop_constraints_of(self.column(column.name))
+            self._drop_constraints_of(self.column(column.name), gone)
             return
 
     def _let_go(self, constraint: Constraint, column: Column) -> None:
@@ -270,12 +283,12 @@ class TableChange:
             for check in other.checks
         ]
 
-    def _drop_indexes_of(self, column: Column) -> None:
+    def _drop_indexes_of(self, column: Column, gone: set[str]) -> None:
         for index in self._indexes():
             used = column_in_index(self.old, index)
             if fold(column.name) not in used:
                 continue
-            if used != {fold(column.name)}:
+            if not gone >= used:
                 raise CommandError(
                     f"Column {column.name} of table {self.new.name} cannot be dropped: index "
                     f"{index.name} uses it with other columns; drop the index first"

@@ -135,6 +135,9 @@ class TableOperations:
                     self._replace_column(successor, waiting)
                     continue
                 self._make_way(operation, waiting)
+                _, arguments, options = operation
+                self.drop_column(*arguments, going=self._dropped_with(waiting), **options)
+                continue
             self._run_one(operation)
         self._apply_reordering()
         self._apply()
@@ -158,6 +161,17 @@ class TableOperations:
             if operation == "rename_table" or options.get("name"):
                 return None  # what is asked so far is applied there, without the column
         return None
+
+    def _dropped_with(self, waiting: Sequence[Operation]) -> list[str]:
+        """The columns that are dropped before what is asked so far is applied."""
+        found = []
+        for place, operation in enumerate(waiting):
+            name, arguments, options = operation
+            if name == "rename_table" or options.get("name"):
+                break
+            if name == "drop_column" and self._successor(operation, waiting[place + 1 :]) is None:
+                found.append(self._current(arguments[1].name))
+        return found
 
     def _replace_column(self, added: Column[Any], waiting: Sequence[Operation]) -> None:
         """Drop the column in whose place another is added."""
@@ -222,7 +236,13 @@ class TableOperations:
         self.change.add_column(definition, before=before, after=after)
 
     def drop_column(
-        self, table_name: str, column: Column[Any], *, if_exists: bool | None = None, **_: Any
+        self,
+        table_name: str,
+        column: Column[Any],
+        *,
+        if_exists: bool | None = None,
+        going: Sequence[str] = (),
+        **_: Any,
     ) -> None:
         name = self._current(column.name)
         if if_exists and self.change.new.find_column(name) is None:
@@ -232,7 +252,7 @@ class TableOperations:
                 if len(index.expressions) > 1:
                     raise CommandError(f"Index {index.name} is for column {name}, which is dropped")
                 self._new_indexes = [new for new in self._new_indexes if new[0] is not index]
-        self.change.drop_column(name)
+        self.change.drop_column(name, going)
 
     def alter_column(
         self,
