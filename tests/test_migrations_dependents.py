@@ -417,6 +417,8 @@ def put_another_behind(batch: BatchOperations) -> None:
 
 REORDERING = in_batch(lambda b: None, recreate="always", partial_reordering=[("b", "a")])
 IN_FRONT = in_batch(lambda b: b.add_column(sa.Column("d", sa.Text), insert_before="a"))
+AT_THE_END = in_batch(lambda b: b.add_column(sa.Column("d", sa.Text)))
+WITHOUT_B = in_batch(lambda b: b.drop_column("b"))
 REPLACING = (in_batch(put_another_in_its_place), in_batch(put_another_behind))
 
 
@@ -444,6 +446,40 @@ def test_what_tells_columns_by_their_place_does_not_quietly_get_others(
     with pytest.raises(CommandError, match=r"cannot get other places: .*r would quietly take one"):
         migrate(database, revision)
     assert shape(database) == before
+
+
+@pytest.mark.parametrize(
+    ("view", "revision"),
+    [
+        ("SELECT * FROM t ORDER BY 2 LIMIT 1", WITHOUT_B),
+        ("SELECT *, count(*) FROM t GROUP BY (2) HAVING 1", WITHOUT_B),
+        ("SELECT * FROM t ORDER BY a, 3 COLLATE nocase DESC", WITHOUT_B),
+        ("SELECT t.*, log.* FROM t, log ORDER BY 4", AT_THE_END),
+    ],
+)
+def test_rows_are_not_quietly_put_in_the_order_of_another_column(
+    database: Path, view: str, revision: Revision
+) -> None:
+    fill(database, f"CREATE TABLE t (a, b, c); CREATE TABLE log (x); CREATE VIEW v AS {view}")
+    before = shape(database)
+    with pytest.raises(CommandError, match="cannot get other places: view v would quietly take"):
+        migrate(database, revision)
+    assert shape(database) == before
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "SELECT * FROM t ORDER BY 1 LIMIT 1",
+        "SELECT * FROM t ORDER BY a * 3, substr(a, 1, 3)",
+        "SELECT c FROM t GROUP BY 1",
+        "SELECT * FROM (SELECT * FROM t ORDER BY c LIMIT 3)",
+    ],
+)
+def test_an_order_by_what_stays_stops_no_change(database: Path, view: str) -> None:
+    fill(database, f"CREATE TABLE t (a, b, c); CREATE VIEW v AS {view}")
+    for revision in (AT_THE_END, WITHOUT_B):
+        migrate(database, revision)
 
 
 @pytest.mark.parametrize("revision", [REORDERING, IN_FRONT])

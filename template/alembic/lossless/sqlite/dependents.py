@@ -30,6 +30,8 @@ from .replica import CopiedDatabase, broken_objects, copy_schema
 from .statement import ROWID_NAMES, Check, CreateTable, Generated
 from .tokens import Kind, Token, fold, same_name, significant, start_of, tokenize
 
+_BEHIND_TERMS = ("LIMIT", "HAVING", "WINDOW", "ORDER", "UNION", "EXCEPT", "INTERSECT")
+
 
 def column_in_index(table: CreateTable, index: SchemaObject) -> set[str]:
     """The columns (folded) that an index uses, its expressions and its WHERE included."""
@@ -132,17 +134,19 @@ def _refuse_other_places(objects: list[SchemaObject], old: CreateTable, new: Cre
     Raises:
         CommandError: something would.
     """
-    in_order = _change_of_places(_names(old), _names(new))
+    before, after = _names(old), _names(new)
+    in_order = _change_of_places(before, after)
     in_values = _change_of_places(
         *([fold(c.name) for c in x.columns if not c.generated] for x in (old, new))
     )
-    if not in_order and not in_values:
-        return
     bodies = [(found, _body(found)) for found in users_of(objects, old.name)]
     giving = _giving_in_order(old.name, bodies)
     affected = []
     for found, body in bodies:
         counts = in_order == "moved" or (in_order and _tells_columns_by_place(found))
+        # What stands before the table's columns only lets a place be one farther ahead in the table.
+        places = _places_in_order(body)
+        counts = counts or before[:places] != after[:places]
         takes = counts and _takes_all_columns(body, giving)
         if takes or (in_values and _inserts_by_place(body, giving)):
             affected.append(f"{found.kind} {found.name}")
@@ -209,6 +213,46 @@ def _tells_columns_by_place(found: SchemaObject) -> bool:
         return True
     head = takewhile(lambda token: token.word != "AS", tokens)
     return any(token.text == "(" for token in head)
+
+
+def _places_in_order(body: Sequence[Token]) -> int:
+    """The last of the places by which ORDER BY and GROUP BY mean columns of the result; 0 without one.
+
+    A number alone is a place, whatever parentheses and COLLATE there are ("The ORDER BY clause" in
+    lang_select.html).
+    """
+    found = [0]
+    for place, token in enumerate(body):
+        if token.word == "BY" and body[place - 1].word in ("ORDER", "GROUP"):
+            found += map(_place_meant, _terms(body[place + 1 :]))
+    return max(found)
+
+
+def _terms(tokens: Iterable[Token]) -> list[list[Token]]:
+    """The terms of an ORDER BY or GROUP BY, from what stands behind these words."""
+    terms: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth < 0 or (depth == 0 and (token.text == ";" or token.word in _BEHIND_TERMS)):
+            break
+        if depth == 0 and token.text == ",":
+            terms.append([])
+        else:
+            terms[-1].append(token)
+    return terms
+
+
+def _place_meant(term: Sequence[Token]) -> int:
+    number = [
+        token for token in takewhile(_is_no_manner, term) if token.text not in ("(", ")", "+")
+    ]
+    alone = len(number) == 1 and number[0].kind is Kind.NUMBER and number[0].text.isdigit()
+    return int(number[0].text) if alone else 0
+
+
+def _is_no_manner(token: Token) -> bool:
+    return token.word not in ("COLLATE", "ASC", "DESC", "NULLS")
 
 
 def _inserts_by_place(body: Sequence[Token], names: Collection[str]) -> bool:
