@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -460,6 +461,32 @@ def test_a_reference_that_never_could_be_checked_stops_no_renaming(
     migrate(path, revision)
     called = 'c "new"' if "c" in renamed else "c"
     assert query(path, f"SELECT x FROM {quote_name(called)}") == [(2,)]
+
+
+@pytest.mark.parametrize("as_script", [False, True])
+def test_rows_that_move_to_a_successor_of_their_table_are_no_new_violations(
+    path: Path, as_script: bool
+) -> None:
+    fill(
+        path,
+        "CREATE TABLE alembic_version (version_num); INSERT INTO alembic_version VALUES ('r1')",
+    )
+    fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, up INTEGER REFERENCES t (id))")
+    fill(path, "INSERT INTO t VALUES (1, 99)")
+
+    def revision(op: Operations) -> None:
+        op.rename_table("t", "old")
+        op.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, up INTEGER REFERENCES t (id), new)")
+        op.execute("INSERT INTO t (id, up) SELECT * FROM old")
+        op.drop_table("old")
+
+    if as_script:
+        with closing(sqlite3.connect(path)) as connection:
+            script = script_of(path, revision).splitlines(keepends=True)
+            connection.executescript("".join(line for line in script if line[0] != "."))
+    else:
+        migrate(path, revision)
+    assert query(path, "SELECT * FROM t") == [(1, 99, None)]
 
 
 def test_a_reference_that_cannot_be_checked_any_more_is_called_that(path: Path) -> None:

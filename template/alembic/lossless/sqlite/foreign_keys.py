@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -175,7 +175,10 @@ class ForeignKeyWatch:
 
     def _caused(self, schema: str, before: Counter[Violation]) -> list[Violation]:
         # A table that was renamed may have a successor of its old name, with the same rows.
-        known = before | Counter({self._now_called(key): count for key, count in before.items()})
+        earlier = ({now: old} for old, now in self._renamed.items())
+        known = before.copy()
+        for names in (self._renamed, *earlier):
+            known |= Counter({_called(key, names): count for key, count in before.items()})
         found = self._not_by_other_keys(violations(self._connection, schema) - known, known, schema)
         if schema == "main":
             return [violation for violation in found if not self._came_with_its_table(violation)]
@@ -202,11 +205,7 @@ class ForeignKeyWatch:
         return violation.mismatch and violation.table not in known
 
     def _now_called(self, violation: Violation) -> Violation:
-        return replace(
-            violation,
-            table=self._renamed.get(violation.table, violation.table),
-            parent=self._renamed.get(violation.parent, violation.parent),
-        )
+        return _called(violation, self._renamed)
 
     def names_version(self, sql: str) -> bool:
         """Whether a statement is about the version table, by which Alembic says what is done."""
@@ -234,6 +233,12 @@ class ForeignKeyWatch:
             ).fetchone()
             for token in tokens[2:]
         )
+
+
+def _called(violation: Violation, names: Mapping[str, str]) -> Violation:
+    """A violation, its tables under other names."""
+    table, parent = violation.table, violation.parent
+    return replace(violation, table=names.get(table, table), parent=names.get(parent, parent))
 
 
 def _renaming(sql: str) -> tuple[str, str] | None:

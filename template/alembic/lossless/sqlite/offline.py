@@ -215,9 +215,13 @@ class Script:
             for child, parent in self._mismatches
         }
         if self._violations_known:
-            for column in ('"table"', "parent"):
+            # And under the old one: there may be a successor of that name, with the same rows.
+            for columns in ('{}, "row", parent', '"table", "row", {}'):
+                column = '"table"' if columns.startswith("{") else "parent"
                 self.impl.static_output(
-                    f"UPDATE temp.lossless_violations SET {column} = {quote_string(new)} "
+                    "INSERT INTO temp.lossless_violations "
+                    f'SELECT {columns.format(quote_string(new))}, "key" '
+                    "FROM temp.lossless_violations "
                     f"WHERE {column} = {quote_string(old)} COLLATE NOCASE;"
                 )
 
