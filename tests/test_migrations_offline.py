@@ -120,6 +120,32 @@ def test_line_ends_in_texts_are_kept(tmp_path: Path) -> None:
     both_ways(environment, "head")
 
 
+def test_values_are_written_as_they_are(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("pass")
+    environment.upgrade()
+    environment.revision(
+        "op.create_table('t', sa.Column('a', sa.Text, server_default='a\\tb'))\n"
+        "op.create_index('i', 't', ['a'], sqlite_where=sa.text(\"a <> '\\t'\"))\n"
+        "op.execute(\"INSERT INTO t VALUES ('\\t')\")\n"
+        "rows = [{'a': b'text'}, {'a': b'\\xff'}]\n"
+        "op.bulk_insert(sa.table('t', sa.column('a', sa.LargeBinary)), rows)"
+    )
+    both_ways(environment, "head")
+
+
+def test_a_comment_at_the_end_of_a_statement_takes_nothing_along(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t', sa.Column('a', sa.Integer))")
+    environment.upgrade()
+    environment.revision(
+        "op.execute('INSERT INTO t VALUES (1) -- one')\n"
+        "op.execute('INSERT INTO t VALUES (2); /* two')\n"
+        "op.execute('-- nothing')"
+    )
+    both_ways(environment, "head")
+
+
 def test_a_new_database_can_be_made_from_the_beginning(environment: Environment) -> None:
     environment.upgrade()
     new = environment.folder / "new.db"

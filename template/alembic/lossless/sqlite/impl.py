@@ -22,7 +22,17 @@ from alembic import context
 from alembic.operations import BatchOperations, MigrateOperation, Operations
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError, messaging
-from sqlalchemy import Column, Connection, Constraint, Executable, Index, MetaData, Table
+from sqlalchemy import (
+    Column,
+    Connection,
+    Constraint,
+    DDLElement,
+    Executable,
+    Index,
+    MetaData,
+    Table,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 
@@ -30,7 +40,7 @@ from .alter import rename_table
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase, Mismatch
 from .dependents import warn_of_users_of_index, warning_of_users
-from .offline import Script, for_the_shell
+from .offline import Script, for_the_shell, with_bytes_as_such, without_last_comment
 from .operations import BatchOptions, Operation, TableOperations
 from .rows import find_duplicates
 from .statement import NotACreateTable
@@ -56,6 +66,8 @@ class LosslessSQLiteImpl(ComparingImpl):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.script = Script(self) if self.as_sql else None
+        if self.as_sql:
+            with_bytes_as_such(self.dialect)
         # The column that the last operation has renamed: by its table, names by folded names.
         self._just_renamed: dict[tuple[str | None, str], dict[str, str]] = {}
         if not self.as_sql and self.connection is not None:
@@ -127,20 +139,40 @@ class LosslessSQLiteImpl(ComparingImpl):
         if self.script is not None:
             self.script.written(text)
 
-    def _exec(self, construct: Executable | str, *args: Any, **options: Any) -> Any:
+    def _exec(
+        self,
+        construct: Executable | str,
+        execution_options: Mapping[str, Any] | None = None,
+        *arguments: Any,
+        **options: Any,
+    ) -> Any:
         """Run a statement, or write it.
 
         A script for a database without a revision begins with the version table, as Alembic's do;
         `downgrade base` leaves one there, without a row.
         """
-        script = self.script
-        if script is None or not isinstance(construct, CreateTable):
-            return super()._exec(construct, *args, **options)
-        if construct.element.name != script.version_table():
-            return super()._exec(construct, *args, **options)
-        super()._exec(CreateTable(construct.element, if_not_exists=True), *args, **options)
-        script.guard_base()
+        if self.script is None or arguments or options:
+            return super()._exec(construct, execution_options, *arguments, **options)
+        if (
+            isinstance(construct, CreateTable)
+            and construct.element.name == self.script.version_table()
+        ):
+            self._write(CreateTable(construct.element, if_not_exists=True))
+            self.script.guard_base()
+        else:
+            self._write(construct)
         return None
+
+    def _write(self, construct: Executable | str) -> None:
+        """Write a statement as it would be run: Alembic writes a tab as four spaces, in a text, too."""
+        statement: Any = text(construct) if isinstance(construct, str) else construct
+        literal = self.literal_binds and not isinstance(statement, DDLElement)
+        compiled = statement.compile(
+            dialect=self.dialect, compile_kwargs={"literal_binds": True} if literal else {}
+        )
+        self.static_output(
+            f"{without_last_comment(str(compiled)).strip()}{self.command_terminator}"
+        )
 
     def database(self, schema: str | None = None) -> Database:
         """The database that this run changes, or writes a script for."""

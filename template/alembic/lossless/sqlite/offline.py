@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import URL
+from sqlalchemy import BINARY, URL, VARBINARY, Dialect, LargeBinary
 
 from .database import (
     NO_UTF8,
@@ -37,7 +37,15 @@ from .foreign_keys import (
 )
 from .opening import named_path, read_only
 from .replica import copy_schema, run_on_copy
-from .tokens import fold, quote_name, quote_string, same_name, split_script
+from .tokens import (
+    fold,
+    quote_name,
+    quote_string,
+    same_name,
+    significant,
+    split_script,
+    tokenize,
+)
 from .transactions import read_heads
 
 if TYPE_CHECKING:
@@ -113,6 +121,25 @@ def opened(url: URL) -> Iterator[sqlite3.Connection | None]:
 def for_the_shell(text: str) -> str:
     """What the shell reads as this text: it takes a carriage return away at the end of each line."""
     return text.replace("\r\n", "\r\r\n")
+
+
+def without_last_comment(sql: str) -> str:
+    """A statement without the comment at its end, which would take what is written behind it along."""
+    tokens = significant(tokenize(sql))
+    return sql[: tokens[-1].end] if tokens else ""
+
+
+class Bytes(LargeBinary):
+    """Bytes in a script: SQLAlchemy would write them as text, if they can be one."""
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        return lambda value: f"X'{memoryview(value).hex()}'"
+
+
+def with_bytes_as_such(dialect: Dialect) -> None:
+    """Let a dialect that scripts are written by write bytes as SQLite does."""
+    known: Any = dialect
+    known.colspecs = {**known.colspecs, **dict.fromkeys((LargeBinary, BINARY, VARBINARY), Bytes)}
 
 
 class Script:
