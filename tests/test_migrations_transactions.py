@@ -155,6 +155,19 @@ def test_a_full_disk_is_reported_and_the_revision_undone(tmp_path: Path) -> None
     assert environment.heads() == ["r001"]
 
 
+def test_a_change_of_a_table_is_not_blamed_for_trouble_with_the_file(tmp_path: Path) -> None:
+    schema = "CREATE TABLE x AS SELECT zeroblob(20000) AS n;"
+    revision = "with op.batch_alter_table('x', recreate='always') as batch: pass"
+    environment = environment_with(tmp_path, schema, revision)
+    with engine_for(environment) as engine:
+        sa.event.listen(engine, "connect", lambda it, _: it.execute("PRAGMA max_page_count = 9"))
+        with pytest.raises(CommandError, match="no room left"):
+            environment.upgrade(connection=engine)
+    with pytest.raises(CommandError, match="may only be read"):
+        environment.upgrade(url=f"sqlite:///file:{environment.database}?mode=ro&uri=true")
+    assert environment.heads() == ["r001"]
+
+
 @pytest.mark.parametrize("given", [{}, {"destination_rev": "head"}])
 def test_a_run_of_revisions_must_say_where_to(tmp_path: Path, given: dict[str, str]) -> None:
     environment = environment_with(tmp_path, "CREATE TABLE t (a)", "op.drop_table('t')")

@@ -48,6 +48,7 @@ from .tokens import fold
 from .transactions import begin_in_earnest, transactions_of
 
 _alembics_own = Operations.batch_alter_table
+_OF_THE_FILE = ("database or disk is full", "attempt to write a readonly database")
 _RELATIVE = re.compile(r"(?:.+@)?[+-]\d+")  # "Relative Migration Identifiers" in Alembic's tutorial
 
 
@@ -224,6 +225,8 @@ class LosslessSQLiteImpl(ComparingImpl):
                 f"SQLite would not understand what the revision makes of table {table}: {error}"
             ) from error
         except sqlite3.Error as error:
+            if str(error) in _OF_THE_FILE:
+                raise
             # Here, because most runs have no use for the module and all would wait for its import.
             from .standins import where_to_get_it
 
