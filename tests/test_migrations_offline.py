@@ -134,6 +134,14 @@ def test_values_are_written_as_they_are(tmp_path: Path) -> None:
     both_ways(environment, "head")
 
 
+def test_a_line_break_in_a_name_ends_no_comment(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t\\nx', sa.Column('a', sa.Integer))")
+    environment.upgrade()
+    environment.revision("op.create_unique_constraint('u', 't\\nx', ['a'])")
+    both_ways(environment, "head")
+
+
 def test_a_comment_at_the_end_of_a_statement_takes_nothing_along(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "migrations")
     environment.revision("op.create_table('t', sa.Column('a', sa.Integer))")

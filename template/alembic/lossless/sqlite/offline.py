@@ -455,7 +455,8 @@ class ScriptDatabase(Database):
         self._script.run(sql)
 
     def note(self, text: str) -> None:
-        self._script.impl.static_output(f"-- {text}")
+        in_one_line = text.replace("\n", " ")  # a table's name may have several
+        self._script.impl.static_output(f"-- {in_one_line}")
 
     def refuse_if_any(self, query: str, message: str) -> None:
         self._script.guard(query, message)
