@@ -113,13 +113,21 @@ class ForeignKeyWatch:
     def before_statement(self, sql: str) -> None:
         """A statement of a revision is about to run.
 
-        Of attached databases, those are watched that the statement names.
+        Of attached databases, those are watched that the statement names, or a table of them.
         """
         if self._before.keys() >= {"main", *self._attached} or not self._can_break_a_reference(sql):
             return
         self.before_change()
-        for schema in self._attached & {fold(token.name) for token in start_of(sql)}:
-            self.before_change(schema)
+        names = {fold(token.name) for token in start_of(sql)}
+        for schema in self._attached:
+            if schema in names or names & self._tables_in(schema):
+                self.before_change(schema)
+
+    def _tables_in(self, schema: str) -> set[str]:
+        """The tables (folded) of an attached database, which a statement may name without its name."""
+        catalogue = f"{quote_name(schema)}.sqlite_master"
+        rows = self._connection.execute(f"SELECT name FROM {catalogue} WHERE type = 'table'")
+        return {fold(row[0]) for row in rows}
 
     def after_statement(self, sql: str) -> None:
         """A statement of a revision has run."""
