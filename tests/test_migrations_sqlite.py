@@ -1061,6 +1061,20 @@ def test_a_check_is_found_by_a_naming_convention_if_it_is_the_only_one(tmp_path:
     assert shape(path)["table t"]["checks"] == ["a < 9"]
 
 
+def test_a_constraint_is_known_by_its_name_whatever_kind_a_revision_says(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (a CONSTRAINT n CHECK (a > 0), b CONSTRAINT e UNIQUE)")
+    migrate(path, lambda op: op.drop_constraint("n", "t", type_="unique"))
+    assert query(path, "SELECT sql FROM sqlite_master")[0] == (
+        "CREATE TABLE t (a, b CONSTRAINT e UNIQUE)",
+    )
+    # Not so the CHECK of a type, which may be none.
+    letter = sa.Enum("a", name="e", create_constraint=True)
+    migrate(path, in_batch(lambda b: b.alter_column("b", existing_type=letter, nullable=True)))
+    migrate(path, in_batch(lambda b: b.alter_column("b", existing_type=letter, type_=sa.Text())))
+    assert query(path, "SELECT count(*) FROM pragma_index_list('t')") == [(1,)]
+
+
 def test_a_batch_gives_names_by_its_naming_convention_where_alembic_makes_the_table_anew(
     tmp_path: Path,
 ) -> None:

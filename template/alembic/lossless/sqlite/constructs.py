@@ -198,7 +198,8 @@ def find_constraint(
     Args:
         dialect: SQLite's.
         table: where to look.
-        wanted: its name counts first; without one, or where nothing has that name, its content.
+        wanted: its name counts first, then its kind; without a name, or where nothing has that name,
+            its content.
         conventions: naming conventions, tried in order on the constraints without names.
     """
     kind = next((kind for of, kind in _KINDS.items() if isinstance(wanted, of)), None)
@@ -216,6 +217,11 @@ def find_constraint(
             # Conventions don't tell CHECKs of one table apart; which of them is meant is unknown.
             if len(called) == 1 or (called and not isinstance(called[0], statement.Check)):
                 return called[0]
+        if not getattr(wanted, "_type_bound", False):  # the name tells, also if the kind is wrong
+            for constraint in table.constraints:
+                named = isinstance(constraint, DROPPABLE) and constraint.name is not None
+                if named and same_name(str(constraint.name), name):
+                    return constraint
     return find_meant(dialect, table, wanted, named=False)
 
 
