@@ -1236,6 +1236,22 @@ def test_a_full_text_index_keeps_what_it_reads(tmp_path: Path) -> None:
     migrate(path, lambda op: op.alter_column("t", "other", new_column_name="name"))
 
 
+@pytest.mark.parametrize("columns", ["id, title, other", "*"])
+def test_a_full_text_index_of_a_view_keeps_what_it_reads(tmp_path: Path, columns: str) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, title, other)")
+    fill(path, f"CREATE VIEW v AS SELECT {columns} FROM t")
+    fill(path, "CREATE VIRTUAL TABLE f USING fts5 (title, content='v', content_rowid='id')")
+    rename = refused(path, lambda op: op.alter_column("t", "title", new_column_name="name"))
+    assert rename.startswith("Column title of table t is read by its name by the virtual table f")
+    if columns == "*":
+        assert refused(path, lambda op: op.drop_column("t", "title")) == rename
+    migrate(path, lambda op: op.alter_column("t", "other", new_column_name="name"))
+    migrate(path, lambda op: op.rename_table("t", "u"))
+    fill(path, "INSERT INTO u VALUES (1, 'word', 2); INSERT INTO f (f) VALUES ('rebuild')")
+    assert query(path, "SELECT title FROM f WHERE f MATCH 'word'") == [("word",)]
+
+
 def test_rowid_in_a_trigger_stays_rowid_when_its_column_is_renamed(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, n)")

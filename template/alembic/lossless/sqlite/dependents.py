@@ -21,6 +21,7 @@ from .meaning import (
     all_columns_at,
     mentioned_columns,
     mentions,
+    names_lost,
     names_something_else,
     refuse_other_meaning_of_new,
     refuse_other_meaning_without,
@@ -378,16 +379,34 @@ def _objects_with_names_in_them(database: Database) -> list[SchemaObject]:
 def refuse_if_indexed_by_content(database: Database, table: str, column: str | None = None) -> None:
     """See that no full-text index reads a table, or a column of it, by its name.
 
+    The column also as one of a view, which loses it, or gives it under its new name.
+
     Raises:
         CommandError: one does.
     """
-    for found, names in _indexes_by_content(database.objects(), table):
+    objects = database.objects()
+    if not any(_is_virtual(found) for found in objects):
+        return
+    for found, names in _indexes_by_content(objects, table):
         if column is None or fold(column) in names:
-            what = f"Table {table}" if column is None else f"Column {column} of table {table}"
-            raise CommandError(
-                f"{what} is read by its name by the virtual table {found.name}. Drop that with "
-                "op.execute() first, and create it anew afterwards"
-            )
+            raise _read_by_name(table, column, found)
+    views = [found.name for found in users_of(objects, table) if found.kind == "view"]
+    for view in views if column is not None else ():
+        for found, names in _indexes_by_content(objects, view):
+            if fold(str(column)) in names & names_lost(objects, view, table, str(column)):
+                raise _read_by_name(table, column, found)
+
+
+def _read_by_name(table: str, column: str | None, index: SchemaObject) -> CommandError:
+    what = f"Table {table}" if column is None else f"Column {column} of table {table}"
+    return CommandError(
+        f"{what} is read by its name by the virtual table {index.name}. Drop that with "
+        "op.execute() first, and create it anew afterwards"
+    )
+
+
+def _is_virtual(found: SchemaObject) -> bool:
+    return (found.sql or "").upper().startswith("CREATE VIRTUAL")
 
 
 def _indexes_by_content(
@@ -399,7 +418,7 @@ def _indexes_by_content(
     the table and uses its own columns' names, and nothing tells it of another.
     """
     for found in objects:
-        if not (found.sql or "").upper().startswith("CREATE VIRTUAL"):
+        if not _is_virtual(found):
             continue
         tokens = significant(tokenize(found.sql or ""))
         if any(same_name(content, table) for content in _option(tokens, "CONTENT")):

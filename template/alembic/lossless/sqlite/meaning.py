@@ -131,6 +131,15 @@ def refuse_other_meaning_by_new_name(database: Database, table: str, new: str) -
         raise OtherMeaning(f"Table {table} cannot be renamed to {new}", affected)
 
 
+def names_lost(objects: list[SchemaObject], view: str, table: str, column: str) -> set[str]:
+    """The names (folded) of a view's columns that it has no more once a column is called otherwise."""
+    statement = _renaming(table, column, unused_name(objects, "_lossless"))
+    with contextlib.closing(copy_schema(objects)) as copy:
+        before = _results(copy).get(view, {})
+        _alter(copy, statement)
+        return set(before) - set(_results(copy).get(view, {}))
+
+
 def mentions(found: SchemaObject, name: str) -> bool:
     """Whether a name occurs in an object's statement, whatever it means there."""
     sql = found.sql or ""
