@@ -489,6 +489,18 @@ def test_rows_that_move_to_a_successor_of_their_table_are_no_new_violations(
     assert query(path, "SELECT * FROM t") == [(1, 99, None)]
 
 
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le", "UTF-16be"])
+def test_rows_without_rowids_are_known_and_named_in_every_encoding(
+    path: Path, encoding: str
+) -> None:
+    fill(path, f"PRAGMA encoding = '{encoding}'; CREATE TABLE p (id TEXT PRIMARY KEY)")
+    fill(path, "CREATE TABLE c (n INT, k TEXT, up REFERENCES p, PRIMARY KEY (n, k)) WITHOUT ROWID")
+    fill(path, "INSERT INTO p VALUES ('x'); INSERT INTO c VALUES (1, 'é', 'none'), (2, 'ü', 'x')")
+    migrate(path, lambda op: op.alter_column("c", "n", type_=sa.Text()))  # wrong before
+    message = refused(path, lambda op: op.execute("DELETE FROM p"))
+    assert "rows which do not exist: row '2', 'ü' of table c has no parent in p. " in message
+
+
 def test_a_reference_that_cannot_be_checked_any_more_is_called_that(path: Path) -> None:
     fill(
         path,

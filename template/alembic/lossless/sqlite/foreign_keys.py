@@ -179,7 +179,10 @@ class ForeignKeyWatch:
         for schema, before in self._before.items():
             caused += self._caused(schema, before)
         if caused:
-            raise CommandError(explain(caused, committed=self._committed, doubtful=self._doubtful))
+            encoding = self._connection.execute("PRAGMA encoding").fetchone()[0]
+            raise CommandError(
+                explain(caused, encoding, committed=self._committed, doubtful=self._doubtful)
+            )
 
     def _caused(self, schema: str, before: Counter[Violation]) -> list[Violation]:
         # A table that was renamed may have a successor of its old name, with the same rows.
@@ -337,8 +340,11 @@ def key_name(columns: Columns) -> str:
 
 
 def row_key(columns: Iterable[str]) -> str:
-    """SQL for what is in a row's primary key, which stays the same if the key gets another type."""
-    return " || ' ' || ".join(f"hex({quote_name(name)})" for name in columns)
+    """SQL for what is in a row's primary key, which stays the same if the key gets another type.
+
+    As a BLOB also a number is in the database's encoding.
+    """
+    return " || ' ' || ".join(f"hex(CAST({quote_name(name)} AS BLOB))" for name in columns)
 
 
 def _key(connection: sqlite3.Connection, schema: str, table: str) -> list[str]:
@@ -409,15 +415,16 @@ def mismatched_parent(error: sqlite3.Error) -> str | None:
     return match[2].replace('""', '"') if match else None
 
 
-def explain(caused: list[Violation], *, committed: bool, doubtful: bool) -> str:
+def explain(caused: list[Violation], encoding: str, *, committed: bool, doubtful: bool) -> str:
     """A message that names table, row and parent of each violation, the first few of them.
 
     Args:
         caused: the violations.
+        encoding: the database's.
         committed: whether some of them may be in the database already, by an autocommit block.
         doubtful: whether some of them may have been there before.
     """
-    told = list(dict.fromkeys(_tell(violation) for violation in caused))
+    told = list(dict.fromkeys(_tell(violation, encoding) for violation in caused))
     more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
     mismatch = any(violation.mismatch for violation in caused)
     what = (
@@ -437,7 +444,7 @@ def explain(caused: list[Violation], *, committed: bool, doubtful: bool) -> str:
     )
 
 
-def _tell(violation: Violation) -> str:
+def _tell(violation: Violation, encoding: str) -> str:
     if violation.missing:
         return f"those of table {violation.table} ({violation.missing})"
     if violation.mismatch:
@@ -447,6 +454,8 @@ def _tell(violation: Violation) -> str:
         )
     row = violation.row
     if isinstance(row, str):
-        values = (bytes.fromhex(value).decode("utf-8", "backslashreplace") for value in row.split())
+        values = (
+            bytes.fromhex(value).decode(encoding, "backslashreplace") for value in row.split()
+        )
         row = ", ".join(map(repr, values))
     return f"row {row} of table {violation.table} has no parent in {violation.parent}"
