@@ -245,6 +245,22 @@ def test_what_is_about_dropped_columns_only_goes_with_them(
     assert query(path, "SELECT sql, c FROM sqlite_master, t") == [("CREATE TABLE t (c)", 3)]
 
 
+@pytest.mark.parametrize("order", ["ac", "ca"])
+def test_a_key_to_its_own_table_goes_with_one_of_its_columns_first_or_last(
+    tmp_path: Path, order: str
+) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (a, b, c, d, FOREIGN KEY (c, d) REFERENCES t (a, b))")
+
+    def drop(batch: Any) -> None:
+        for name in order:
+            batch.drop_column(name)
+
+    with pytest.warns(UserWarning, match="Column c of table t is dropped, and with it FOREIGN KEY"):
+        migrate(path, in_batch(drop))
+    assert query(path, "SELECT name FROM pragma_table_info('t')") == [("b",), ("d",)]
+
+
 @pytest.mark.parametrize("key_first", [True, False])
 def test_a_column_that_its_own_table_referred_to_is_dropped(
     tmp_path: Path, key_first: bool

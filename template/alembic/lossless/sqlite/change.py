@@ -232,8 +232,8 @@ class TableChange:
     def _refuse_references_to(self, column: Column, gone: set[str]) -> None:
         for other, key in self._references():
             targets = {fold(name) for name in key.targets_in(self.new)}
-            own = same_name(other, self.old.name) and gone >= set(map(fold, key.columns))
-            if fold(column.name) in targets and not own:
+            goes = same_name(other, self.old.name) and gone & set(map(fold, key.columns))
+            if fold(column.name) in targets and not goes:
                 raise CommandError(
                     f"Column {column.name} of table {self.new.name} cannot be dropped: a foreign "
                     f"key of table {other} refers to it; drop that first"
