@@ -773,6 +773,19 @@ def test_duplicates_are_shown(tmp_path: Path) -> None:
     assert "More than one row has a = 'x'" in index
 
 
+def test_rows_that_would_share_a_unique_default_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    fill(path, "CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (7), (9)")
+    column = sa.Column("code", sa.Text, server_default="", nullable=False)
+
+    def revision(batch: Any) -> None:
+        batch.add_column(column)
+        batch.create_unique_constraint("uq", ["code"])
+
+    message = refused(path, in_batch(revision))
+    assert message.endswith("code is new, and would have its default in each of the rows: 7; 9")
+
+
 @pytest.mark.parametrize(
     ("type_", "told"),
     [

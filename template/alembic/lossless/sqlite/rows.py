@@ -189,8 +189,10 @@ def explain_unfit(
     """
     problem = f"The rows of table {old.name} do not fit what is asked of it: {reason}"
     with suppress(sqlite3.Error):  # a collation may be the application's own
-        found = _told_duplicates if "UNIQUE" in reason else _told_types
-        return problem + found(database, old, new, sources)
+        if "UNIQUE" not in reason:
+            return problem + _told_types(database, old, new, sources)
+        told = _told_duplicates(database, old, new, sources)
+        return problem + (told or _told_default(database, old, new, sources, reason))
     return problem
 
 
@@ -203,6 +205,17 @@ def _told_duplicates(
         rows = _future_duplicates(database, old, new, key)
         if rows:
             return f". More than one row has {', '.join(key.columns)} = {rows}"
+    return ""
+
+
+def _told_default(
+    database: Database, old: CreateTable, new: CreateTable, sources: Collection[str], reason: str
+) -> str:
+    for column in new.columns:
+        added = column.generated is None and fold(column.name) not in sources
+        if added and reason.endswith(f": {old.name}.{column.name}"):
+            rows = database.find_keys(f"SELECT {key_of(old)} FROM {database.qualified(old.name)}")
+            return f". Column {column.name} is new, and would have its default in each of the rows: {rows}"
     return ""
 
 
