@@ -770,6 +770,19 @@ def test_an_attached_database_that_a_revision_changes_is_checked_too(
     assert environment.heads() == ["r001"]
 
 
+def test_keys_are_checked_whatever_like_means_on_a_connection(tmp_path: Path) -> None:
+    schema = "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p references p (id));"
+    schema += "INSERT INTO p VALUES (1); INSERT INTO c VALUES (1)"
+    environment = environment_with(tmp_path, schema, "op.execute('DELETE FROM p')")
+    with engine_for(environment) as engine:
+        sa.event.listen(
+            engine, "connect", lambda it, _: it.execute("PRAGMA case_sensitive_like = ON")
+        )
+        with pytest.raises(CommandError, match="row 1 of table c has no parent in p"):
+            environment.upgrade(connection=engine)
+    assert environment.query("SELECT * FROM p") == [(1,)]
+
+
 def test_a_batch_without_a_transaction_has_its_own(tmp_path: Path) -> None:
     environment = environment_with(tmp_path, FAMILY, "pass")
     with engine_for(environment) as engine, engine.connect() as connection:

@@ -24,6 +24,8 @@ from .tokens import HARMLESS, Token, first_word, fold, quote_name, quote_string,
 SHOWN = 5  # violations named in a message
 _CHANGING = ("INSERT", "UPDATE", "DELETE")  # by which Alembic writes the version
 _TABLES = "SELECT name FROM main.sqlite_master WHERE type = 'table'"
+# Not by LIKE, which PRAGMA case_sensitive_like, or a function of an application, lets mean another thing.
+MAY_HAVE_KEYS = "instr(upper(sql), 'REFERENCES')"
 _NAME = '((?:[^"]|"")*)'
 _MISMATCH = re.compile(f'foreign key mismatch - "{_NAME}" referencing "{_NAME}"')
 
@@ -291,7 +293,7 @@ def violations(connection: sqlite3.Connection, schema: str = "main") -> Counter[
     found: Counter[Violation] = Counter()
     prefix = f"{quote_name(schema)}."
     candidates = connection.execute(
-        f"SELECT name FROM {prefix}sqlite_master WHERE type = 'table' AND sql LIKE '%REFERENCES%'"
+        f"SELECT name FROM {prefix}sqlite_master WHERE type = 'table' AND {MAY_HAVE_KEYS}"
     ).fetchall()
     for (table,) in candidates:
         try:

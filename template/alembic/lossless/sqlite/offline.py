@@ -29,6 +29,7 @@ from .database import (
     read_objects,
 )
 from .foreign_keys import (
+    MAY_HAVE_KEYS,
     is_without_rowid,
     key_name,
     keys_of,
@@ -301,7 +302,7 @@ class Script:
         return bool(self._tables_with_keys())
 
     def _tables_with_keys(self) -> list[str]:
-        return self._all_tables("AND sql LIKE '%REFERENCES%'")
+        return self._all_tables(f"AND {MAY_HAVE_KEYS}")
 
     def _all_tables(self, condition: str = "") -> list[str]:
         try:
