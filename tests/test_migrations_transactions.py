@@ -770,6 +770,20 @@ def test_an_attached_database_that_a_revision_changes_is_checked_too(
     assert environment.heads() == ["r001"]
 
 
+def test_a_revision_may_detach_a_database(tmp_path: Path) -> None:
+    revision = (
+        "with op.get_context().autocommit_block():\n"
+        "    op.execute('DETACH aux')\n"
+        "    op.execute('DELETE FROM c')\n"
+        "op.execute('DELETE FROM p')"
+    )
+    environment = environment_with(tmp_path, FAMILY, revision)
+    with engine_for(environment) as engine:
+        sa.event.listen(engine, "connect", lambda it, _: it.execute("ATTACH ':memory:' AS aux"))
+        environment.upgrade(connection=engine)
+    assert environment.query("SELECT * FROM p") == []
+
+
 def test_keys_are_checked_whatever_like_means_on_a_connection(tmp_path: Path) -> None:
     schema = "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p references p (id));"
     schema += "INSERT INTO p VALUES (1); INSERT INTO c VALUES (1)"

@@ -70,16 +70,15 @@ class ForeignKeyWatch:
     def begin(self, *, committing: bool = False) -> None:
         """A transaction begins, or an autocommit block."""
         self._before = {}
-        self._attached = {
-            fold(row[1])
-            for row in self._connection.execute("PRAGMA database_list")
-            if row[1] not in ("main", "temp")
-        }
+        self._attached = self._schemas() - {"main", "temp"}
         self._tables = {fold(row[0]) for row in self._connection.execute(_TABLES)}
         self._renamed = {}
         self._committing = committing
         self._committed = self._doubtful = self._schema_changed = False
         self.after_any_statement()
+
+    def _schemas(self) -> set[str]:
+        return {fold(row[1]) for row in self._connection.execute("PRAGMA database_list")}
 
     def resume(self) -> None:
         """A transaction begins after an autocommit block: what that broke is looked for at its end."""
@@ -121,7 +120,7 @@ class ForeignKeyWatch:
             return
         self.before_change()
         names = {fold(token.name) for token in start_of(sql)}
-        for schema in self._attached:
+        for schema in self._attached & self._schemas():  # an autocommit block may have detached one
             if schema in names or names & self._tables_in(schema):
                 self.before_change(schema)
 
@@ -178,8 +177,10 @@ class ForeignKeyWatch:
         """
         self.before_any_statement()
         caused: list[Violation] = []
+        present = self._schemas()
         for schema, before in self._before.items():
-            caused += self._caused(schema, before)
+            if schema in present:
+                caused += self._caused(schema, before)
         if caused:
             encoding = self._connection.execute("PRAGMA encoding").fetchone()[0]
             raise CommandError(
