@@ -455,6 +455,45 @@ def test_a_column_can_leave_a_primary_key_that_is_replaced(tmp_path: Path) -> No
     assert query(path, KEY) == [("id",)]
 
 
+@pytest.mark.parametrize(
+    ("work", "columns"),
+    [
+        (
+            lambda b: [b.alter_column(one, new_column_name=two) for one, two in ("ab", "ba")],
+            "b, a, c",
+        ),
+        (
+            lambda b: [b.alter_column(one, new_column_name=two) for one, two in ("ab", "bd")],
+            "b, d, c",
+        ),
+        (
+            lambda b: [b.alter_column(one, new_column_name=two) for one, two in ("ab", "bc", "ca")],
+            "b, c, a",
+        ),
+        (lambda b: [b.alter_column("a", new_column_name="b"), b.drop_column("b")], "b, c"),
+        (
+            lambda b: [
+                b.alter_column("a", new_column_name="b"),
+                b.alter_column("b", nullable=False),
+                b.alter_column("b", new_column_name="a", server_default="5"),
+            ],
+            "b, a DEFAULT '5' NOT NULL, c",
+        ),
+    ],
+    ids=["swapped", "moved on", "turned round", "dropped", "changed besides"],
+)
+def test_a_column_takes_a_name_that_another_gives_up_later_in_the_batch(
+    tmp_path: Path, work: Any, columns: str
+) -> None:
+    """As in Alembic's batch mode, where operations call columns by their earlier names."""
+    fill(tmp_path / "t.db", "CREATE TABLE t (a, b, c); INSERT INTO t VALUES (1, 2, 3);")
+    migrate(tmp_path / "t.db", in_batch(work))
+    [(table,)] = query(tmp_path / "t.db", "SELECT replace(sql, '\"', '') FROM sqlite_master")
+    assert table == f"CREATE TABLE t ({columns})"
+    values = (1, 3) if columns == "b, c" else (1, 2, 3)
+    assert query(tmp_path / "t.db", "SELECT * FROM t") == [values]
+
+
 @pytest.mark.parametrize("name", ["n", "m"])
 def test_a_batch_may_call_a_column_that_it_renamed_by_either_name(
     tmp_path: Path, name: str

@@ -44,7 +44,7 @@ from .tokens import (
 )
 
 _BROKEN = re.compile(r"error in (view|trigger) (.*?): (.*)", re.DOTALL)
-_BETWEEN = "_lossless_column"  # what a column is called for a moment
+BETWEEN = "_lossless_column"  # what a column is called for a moment
 _DROPS_SINCE = (3, 35, 5)
 _DROPPED_AT_ONCE = (
     2  # each column costs a pass over the table; more of them are done better in a rebuild
@@ -75,7 +75,7 @@ def rename_column(database: Database, table: str, old: str, new: str) -> None:
         refuse_other_meaning_by_rename(database, found.name, old, new)
     names = [old, new]
     if same_name(old, new):  # another case only: SQLite takes that for the same name
-        names.insert(1, database.unused_name(_BETWEEN))
+        names.insert(1, database.unused_name(BETWEEN))
     with database.savepoint():
         for before, after in pairwise(names):
             _alter(
@@ -321,7 +321,7 @@ def refuse_if_used(database: Database, table: str, column: str) -> None:
         before = {(found.kind, fold(found.name)): found.sql for found in copy.objects()}
         problem = f"Column {column} of table {table} cannot be dropped, it is used"
         try:
-            rename_column(copy, table, column, copy.unused_name(_BETWEEN))
+            rename_column(copy, table, column, copy.unused_name(BETWEEN))
             users = [
                 f"{found.kind} {found.name}"
                 for found in copy.objects()

@@ -31,7 +31,7 @@ from sqlalchemy.sql.type_api import TypeEngine
 from sqlalchemy.types import to_instance
 
 from . import statement
-from .alter import rename_column, rename_table
+from .alter import BETWEEN, rename_column, rename_table
 from .change import TableChange
 from .constructs import (
     DROPPABLE,
@@ -114,6 +114,8 @@ class TableOperations:
             never_rebuild=self.options.recreate == "never",
         )
         self.renamed: dict[str, str] = dict(renamed or {})
+        # Columns (folded) whose names others were to have; by these names they are meant.
+        self._set_aside: set[str] = set()
         # Of constraints in batch_alter_table's arguments.
         self._given_names: dict[str, Constraint] = {}
         self._new_indexes: list[tuple[Index, dict[str, Any]]] = []
@@ -137,6 +139,11 @@ class TableOperations:
                 self._make_way(operation, waiting)
                 _, arguments, options = operation
                 self.drop_column(*arguments, going=self._dropped_with(waiting), **options)
+                continue
+            dropped = self._free_name_for(operation, waiting)
+            if dropped is not None:
+                waiting.remove(dropped)
+                waiting[:0] = [dropped, operation]
                 continue
             self._run_one(operation)
         self._apply_reordering()
@@ -194,6 +201,33 @@ class TableOperations:
             if there:
                 waiting.remove(operation)
                 self._run_one(operation)
+
+    def _free_name_for(self, rename: Operation, waiting: Sequence[Operation]) -> Operation | None:
+        """Let the column that has a column's new name give it up, if it does so later in the batch.
+
+        In Alembic's batch mode operations call columns by their earlier names, so the order of
+        renames says nothing.
+
+        Returns:
+            The operation that drops that column, which is to run first.
+        """
+        wanted = rename[2].get("name") if rename[0] == "alter_column" else None
+        if wanted is None or self.change.new.find_column(wanted) is None:
+            return None
+        if same_name(self._current(rename[1][1]), wanted):
+            return None
+        for operation in waiting:
+            name, arguments, options = operation
+            if name == "rename_table":
+                break
+            if name == "drop_column" and same_name(arguments[1].name, wanted):
+                return operation
+            gives_up = name == "alter_column" and options.get("name")
+            if gives_up and same_name(arguments[1], wanted):
+                self._rename(wanted, self.database.unused_name(BETWEEN))
+                self._set_aside.add(fold(wanted))
+                break
+        return None
 
     def _has_index(self, name: str) -> bool:
         waiting = any(index.name == name for index, _ in self._new_indexes)
@@ -268,10 +302,8 @@ class TableOperations:
     ) -> None:
         column = self.change.column(self._current(column_name)).name
         if name is not None and name != column:
-            self._apply()
-            rename_column(self.database, self.change.old.name, column, name)
-            self.renamed[fold(column_name)] = column = name
-            self._reload(self.change.old.name)
+            self._rename(column_name, name)
+            column = name
         if type_ is not None:
             type_ = to_instance(type_)
             self.change.set_type(column, *declared_type(self.dialect, type_))
@@ -279,6 +311,12 @@ class TableOperations:
             self._set_default(column, type_ or existing_type, server_default)
         if nullable is not None:
             self.change.set_not_null(column, not nullable)
+
+    def _rename(self, column: str, name: str) -> None:
+        self._apply()
+        rename_column(self.database, self.change.old.name, self._current(column), name)
+        self.renamed[fold(column)] = name
+        self._reload(self.change.old.name)
 
     def _set_default(self, column: str, type_: Any, default: Any) -> None:
         if isinstance(default, Identity):
@@ -294,9 +332,9 @@ class TableOperations:
 
     def _current(self, name: str) -> str:
         """A column's name now; a batch may still call it by the name it had when it began."""
-        if self.change.new.find_column(name) is not None:
-            return name
-        return self.renamed.get(fold(name), name)
+        if fold(name) in self._set_aside or self.change.new.find_column(name) is None:
+            return self.renamed.get(fold(name), name)
+        return name
 
     def _call_by_names_now(self, columns: Iterable[Any]) -> None:
         """Let a new constraint or index mean a column that the batch has renamed before.
