@@ -397,6 +397,19 @@ def test_a_column_that_takes_the_place_of_another_takes_no_index_of_a_third(tmp_
     assert "index i already exists" in refused(path, in_batch(replace))
 
 
+def test_what_a_full_text_index_reads_is_told_whether_or_not_there_are_triggers(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "test.db"
+    fill(
+        path,
+        "CREATE TABLE t (a, b); CREATE VIRTUAL TABLE f USING fts5 (a, content=t);"
+        "CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO f (a) VALUES (new.a); END",
+    )
+    told = refused(path, in_batch(lambda batch: batch.drop_column("a")))
+    assert told.startswith("Column a of table t is read by its name by the virtual table f.")
+
+
 def test_the_text_that_an_index_has_of_a_column_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     fill(path, "CREATE TABLE t (a, b); CREATE VIRTUAL TABLE f USING fts5 (a, content=t)")

@@ -181,6 +181,7 @@ class TableChange:
         self._drop_indexes_of(column, gone)
         self._refuse_generated_from(column, gone)
         if self.old.find_column(name) is not None:
+            # What is asked next would take it for a renaming that fails.
             refuse_if_indexed_by_content(self.database, self.old.name, column.name)
             refuse_if_used(self.database, self.old.name, column.name)
         self._remove(column)
