@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.util import CommandError
+from sqlalchemy.ext.compiler import compiles
 
 from lossless import autogenerate, renames
 from migrating import Declared, Environment
@@ -175,6 +176,58 @@ def test_a_renamed_column_may_get_another_target_default_and_rule(
     environment.downgrade()
     after = shape(environment.database)
     assert not [line for line in differences(before, after) if "names" not in line]
+
+
+@pytest.mark.parametrize(
+    "declared", ["INT", "TINYINT(1)", "STRING", "BOOL", "LONGTEXT", "POINT", ""]
+)
+def test_a_renamed_column_keeps_its_values_whatever_its_type_is_called(
+    environment: Environment, declared: str
+) -> None:
+    """SQLAlchemy has no class for these; a database that was adopted is full of them."""
+
+    class Kept(sa.types.TypeDecorator[Any]):
+        impl = sa.Text
+        cache_ok = True
+        declaration = declared
+
+    compiles(Kept)(lambda *_, **__: declared)
+    environment.execute(f"ALTER TABLE person ADD COLUMN old {declared}; UPDATE person SET old = 5")
+    before = shape(environment.database), row_hashes(environment.database)
+    metadata = models(name(), team(), age(), sa.Column("new", Kept))
+    with pytest.raises(CommandError, match=r"person\.old:new"):
+        generate(environment, metadata)
+    text = generate(environment, metadata, "person.old:new")
+    assert text is not None
+    assert "drop_column" not in text
+    environment.upgrade()
+    assert environment.query("SELECT CAST(new AS INTEGER) FROM person") == [(5,)]
+    environment.downgrade()
+    assert not differences(before[0], shape(environment.database))
+    assert row_hashes(environment.database) == before[1]
+
+
+@pytest.mark.parametrize(
+    ("declared", "type_", "asked"),
+    [
+        ("INT", sa.Integer(), True),
+        ("INT", sa.Text(), False),
+        ("LONGTEXT", sa.String(20), True),
+        ("LONGTEXT", sa.Integer(), False),
+        ("STRING", sa.String(20), True),
+        ("", sa.Integer(), True),
+    ],
+)
+def test_a_rename_may_come_with_another_type_of_the_same_values(
+    environment: Environment, declared: str, type_: Any, asked: bool
+) -> None:
+    environment.execute(f"ALTER TABLE person ADD COLUMN old {declared}")
+    metadata = models(name(), team(), age(), sa.Column("new", type_))
+    if asked:
+        with pytest.raises(CommandError, match=r"person\.old:new"):
+            generate(environment, metadata)
+    else:
+        assert "drop_column" in str(generate(environment, metadata))
 
 
 def test_keys_to_a_renamed_column_follow_it(environment: Environment) -> None:

@@ -61,7 +61,8 @@ def review(config: Config, arguments: Mapping[str, str]) -> Review:
             script.upgrade_ops_list, script.downgrade_ops_list, strict=True
         ):
             ask = asking(terminal(), context, config)
-            settle_renames(upgrade, downgrade, rename_answers(config, arguments), ask)
+            alike = getattr(context.impl, "holds_the_same", None)
+            settle_renames(upgrade, downgrade, rename_answers(config, arguments), ask, alike)
             name_constraints(upgrade)
             name_constraints(downgrade)
 

@@ -26,8 +26,11 @@ from alembic.operations.ops import (
 )
 from alembic.util import CommandError
 from sqlalchemy import Column
+from sqlalchemy.types import TypeEngine
 
 ANSWER = "-x rename=TABLE.OLD:NEW"
+
+Alike = Callable[[TypeEngine[Any], TypeEngine[Any]], bool]
 
 CONSTRAINT_OPTIONS = ("deferrable", "initially")
 KEY_OPTIONS = (*CONSTRAINT_OPTIONS, "ondelete", "onupdate", "match")
@@ -51,6 +54,7 @@ def settle_renames(
     downgrade: DowngradeOps,
     answers: Sequence[str],
     ask: Callable[[str], str] | None,
+    alike: Alike | None = None,
 ) -> None:
     """Turn each drop and add that is a rename into one.
 
@@ -59,11 +63,12 @@ def settle_renames(
         downgrade: the reverse of them, changed likewise.
         answers: what stood behind `-x rename=`: "table.old:new", or "none" for no rename at all.
         ask: puts a question and gives the answer; None if there is nobody to ask.
+        alike: whether two types hold the same sort of values; as SQLAlchemy sorts them if not given.
 
     Raises:
         CommandError: an answer fits nothing, or there is nobody to ask.
     """
-    found = list(candidates(upgrade))
+    found = list(candidates(upgrade, alike or same_affinity))
     if answers == ["none"]:
         return
     chosen = [_said(answer, found) for answer in answers]
@@ -78,7 +83,11 @@ def settle_renames(
         _rename(upgrade, downgrade, candidate)
 
 
-def candidates(upgrade: UpgradeOps) -> Iterator[Candidate]:
+def same_affinity(one: TypeEngine[Any], other: TypeEngine[Any]) -> bool:
+    return one._type_affinity is other._type_affinity
+
+
+def candidates(upgrade: UpgradeOps, alike: Alike) -> Iterator[Candidate]:
     """Pairs of a dropped and an added column of one table that hold the same sort of values."""
     for table in _tables(upgrade):
         dropped = [op for op in table.ops if isinstance(op, DropColumnOp)]
@@ -87,7 +96,7 @@ def candidates(upgrade: UpgradeOps) -> Iterator[Candidate]:
             old = drop.to_column()
             for add in added:
                 generated = old.computed is not None or add.column.computed is not None
-                if old.type._type_affinity is add.column.type._type_affinity and not generated:
+                if not generated and alike(old.type, add.column.type):
                     yield Candidate(table.schema, table.table_name, old, add.column)
 
 

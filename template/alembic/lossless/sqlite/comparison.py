@@ -30,9 +30,11 @@ from sqlalchemy.types import TypeEngine
 
 from ..metadata import DEFAULT_CONVENTION, conventional_name
 from ..native import escape_colons
+from ..renames import same_affinity
+from .constructs import declared_type
 from .reflection import CatalogueInspector
 from .tokens import fold, significant, tokenize
-from .types import declaration
+from .types import affinity, declaration
 
 
 class ComparingImpl(SQLiteImpl):
@@ -111,6 +113,19 @@ class ComparingImpl(SQLiteImpl):
         if not stored or not wanted:  # a column without a type: nothing for Alembic to take apart
             return True
         return bool(super().compare_type(inspector_column, metadata_column))
+
+    def holds_the_same(self, one: TypeEngine[Any], other: TypeEngine[Any]) -> bool:
+        """Whether two types hold the same sort of values.
+
+        Of a type that only this database declares SQLAlchemy knows nothing: SQLite's affinity tells. Some such names
+        say nothing to SQLite either, and a column may hold anything.
+        """
+        declared = [type_ for type_ in (one, other) if hasattr(type_, "declaration")]
+        if not declared:
+            return same_affinity(one, other)
+        known = {affinity(declared_type(self.dialect, type_)[0]) for type_ in (one, other)}
+        vague = {affinity(declared_type(self.dialect, type_)[0]) for type_ in declared}
+        return len(known) == 1 or not vague.isdisjoint({"numeric", "blob"})
 
     def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
         wanted, stored = self._definition(metadata_index), self._definition(reflected_index)
