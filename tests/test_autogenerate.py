@@ -230,6 +230,24 @@ def test_a_rename_may_come_with_another_type_of_the_same_values(
         assert "drop_column" in str(generate(environment, metadata))
 
 
+def test_dropped_columns_come_back_in_the_order_of_their_table(environment: Environment) -> None:
+    drop_and_come_back(environment, "".join(f", c{number} TEXT" for number in range(20)))
+
+
+def drop_and_come_back(environment: Environment, columns: str) -> None:
+    environment.execute(
+        f"CREATE TABLE kept (id INTEGER{columns}); INSERT INTO kept (id) VALUES (1)"
+    )
+    before = shape(environment.database), row_hashes(environment.database)
+    metadata = models(name(), team(), age())
+    sa.Table("kept", metadata, sa.Column("id", sa.Integer))
+    assert generate(environment, metadata) is not None
+    environment.upgrade()
+    environment.downgrade()
+    assert not differences(before[0], shape(environment.database))
+    assert row_hashes(environment.database) == before[1]
+
+
 def test_keys_to_a_renamed_column_follow_it(environment: Environment) -> None:
     before = shape(environment.database), row_hashes(environment.database)
     metadata = sa.MetaData()

@@ -10,10 +10,13 @@ from typing import Any, Protocol
 
 from alembic.config import Config
 from alembic.operations.ops import (
+    AddColumnOp,
     CreateForeignKeyOp,
     CreateUniqueConstraintOp,
     DowngradeOps,
+    DropColumnOp,
     DropConstraintOp,
+    MigrateOperation,
     MigrationScript,
     ModifyTableOps,
     UpgradeOps,
@@ -60,6 +63,7 @@ def review(config: Config, arguments: Mapping[str, str]) -> Review:
         for upgrade, downgrade in zip(
             script.upgrade_ops_list, script.downgrade_ops_list, strict=True
         ):
+            put_in_order(upgrade, downgrade)
             ask = asking(terminal(), context, config)
             alike = getattr(context.impl, "holds_the_same", None)
             settle_renames(upgrade, downgrade, rename_answers(config, arguments), ask, alike)
@@ -100,6 +104,27 @@ def rename_answers(config: Config, arguments: Mapping[str, str]) -> list[str]:
     if not answers and arguments.get("rename"):
         answers = [arguments["rename"]]
     return [answer.strip() for item in answers for answer in item.split(",")]
+
+
+def put_in_order(upgrade: UpgradeOps, downgrade: DowngradeOps) -> None:
+    """Take columns that are gone in the order of their table, in which they then come back: Alembic has a set of them."""
+    for operations in (upgrade, downgrade):
+        for table in operations.ops:
+            if isinstance(table, ModifyTableOps):
+                gone = [op for op in table.ops if _comes_from_the_database(op, operations)]
+                ordered = iter(sorted(gone, key=_place))
+                table.ops[:] = [next(ordered) if op in gone else op for op in table.ops]
+
+
+def _comes_from_the_database(op: MigrateOperation, operations: UpgradeOps | DowngradeOps) -> bool:
+    return isinstance(op, DropColumnOp if isinstance(operations, UpgradeOps) else AddColumnOp)
+
+
+def _place(op: MigrateOperation) -> int:
+    added = op._reverse if isinstance(op, DropColumnOp) else op
+    if not isinstance(added, AddColumnOp) or added.column.table is None:
+        return 0
+    return [column.name for column in added.column.table.columns].index(added.column.name)
 
 
 def name_constraints(operations: UpgradeOps | DowngradeOps) -> None:
