@@ -1192,7 +1192,8 @@ def test_a_table_that_the_models_cannot_create_keeps_no_other_back(
     with closing(sqlite3.connect(database)) as connection:
         connection.create_collation("house", lambda one, other: (one > other) - (one < other))
         connection.executescript(
-            "CREATE TABLE A (id INTEGER PRIMARY KEY, b DEFAULT [x]); CREATE INDEX with_A ON A (b);"
+            "CREATE TABLE A (id INTEGER PRIMARY KEY, b TEXT COLLATE house);"
+            "CREATE INDEX with_A ON A (b);"
             "CREATE TABLE Other (id TEXT COLLATE NOCASE, PRIMARY KEY (id DESC));"
             "CREATE TABLE third (id INTEGER PRIMARY KEY, b TEXT); CREATE INDEX ours ON third (b);"
             "CREATE INDEX theirs ON third (b COLLATE house);"

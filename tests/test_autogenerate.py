@@ -230,6 +230,25 @@ def test_a_rename_may_come_with_another_type_of_the_same_values(
         assert "drop_column" in str(generate(environment, metadata))
 
 
+DEFAULTS = (
+    '"text"',
+    "`text`",
+    "[some text]",
+    "word",
+    '"it\'s"',
+    "-1",
+    "+ 1",
+    "x'00'",
+    "('a' || 1)",
+)
+
+
+def test_dropped_columns_come_back_with_their_defaults(environment: Environment) -> None:
+    """A name behind DEFAULT is a text; in parentheses it would be a column."""
+    columns = "".join(f", c{number} TEXT DEFAULT {sql}" for number, sql in enumerate(DEFAULTS))
+    drop_and_come_back(environment, columns)
+
+
 def test_dropped_columns_come_back_in_the_order_of_their_table(environment: Environment) -> None:
     drop_and_come_back(environment, "".join(f", c{number} TEXT" for number in range(20)))
 

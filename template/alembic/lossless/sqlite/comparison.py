@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
-from alembic.ddl.impl import ComparisonResult
+from alembic.ddl.impl import ComparisonResult, DefaultImpl
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations.ops import UpgradeOps
 from alembic.util import DispatchPriority, PriorityDispatchResult
@@ -101,8 +101,12 @@ class ComparingImpl(SQLiteImpl):
     def render_ddl_sql_expr(
         self, expr: ClauseElement, is_server_default: bool = False, **kw: Any
     ) -> str:
-        """Write SQL for `text()`, to which a colon would be the start of a parameter."""
-        return escape_colons(super().render_ddl_sql_expr(expr, is_server_default, **kw))
+        """Write SQL for `text()`, to which a colon would be the start of a parameter.
+
+        A default as it is: in parentheses, which Alembic gives to more of them than SQLite asks for, DEFAULT "name"
+        would be a column instead of a text.
+        """
+        return escape_colons(DefaultImpl.render_ddl_sql_expr(self, expr, is_server_default, **kw))
 
     def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:
         stored, wanted = (

@@ -19,7 +19,7 @@ from sqlalchemy.schema import DefaultClause
 from ..native import literal
 from .catalogue import Catalogue, Column, Index, Table, index_terms, read_catalogue
 from .statement import ForeignKey
-from .tokens import fold
+from .tokens import fold, quote_name, unquote
 from .types import affinity, reflected_type
 
 # SQLAlchemy can tell a dot in a table's name from the one behind a schema's name since 2.1.
@@ -60,10 +60,18 @@ def _column(column: Column, table: Table) -> dict[str, Any]:
             "persisted": column.hidden == 3,
         }
     elif written.default_sql is not None:
-        found["default"] = DefaultClause(literal(written.default_sql))
+        found["default"] = DefaultClause(literal(_default(written.default_sql)))
     if written.not_null is not None and written.not_null.on_conflict:
         found["dialect_options"] = {"sqlite_on_conflict_not_null": written.not_null.on_conflict}
     return found
+
+
+def _default(written: str) -> str:
+    """A default as SQLAlchemy writes it again.
+
+    A lone name is a text. In these quotes SQLAlchemy would put it into parentheses, where it is a column.
+    """
+    return quote_name(unquote(written)) if written[:1] in ("[", "`") else written
 
 
 def pk_constraint(table: Table, _: Catalogue) -> dict[str, Any]:
