@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from argparse import Namespace
 from collections.abc import Callable
@@ -251,6 +252,54 @@ def test_dropped_columns_come_back_with_their_defaults(environment: Environment)
 
 def test_dropped_columns_come_back_in_the_order_of_their_table(environment: Environment) -> None:
     drop_and_come_back(environment, "".join(f", c{number} TEXT" for number in range(20)))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ", age INT CONSTRAINT old CHECK (age > 18)",
+        ", doc TEXT, CONSTRAINT is_json CHECK (json_valid(doc) /* or NULL */), CHECK (id > 0)",
+        ", a TEXT, b TEXT, CONSTRAINT both CHECK (a <> ':b' OR b LIKE '50%' -- cheap\n)",
+    ],
+)
+def test_dropped_columns_come_back_with_their_checks(
+    environment: Environment, columns: str
+) -> None:
+    """Alembic itself does not compare CHECKs."""
+    environment.execute(f"CREATE TABLE kept (id INTEGER{columns})")
+    before = checks(environment)
+    metadata = models(name(), team(), age())
+    sa.Table("kept", metadata, sa.Column("id", sa.Integer))
+    assert generate(environment, metadata)
+    environment.upgrade()
+    assert checks(environment) == [check for check in before if check[1] == "id > 0"]
+    environment.downgrade()
+    assert checks(environment) == before
+
+
+def test_a_dropped_column_s_check_without_a_name_comes_back_with_one(
+    environment: Environment,
+) -> None:
+    environment.execute(
+        "CREATE TABLE kept (id INTEGER, a INT CHECK (a > 0), b INT CHECK (b > a) CHECK (b < 9))"
+    )
+    metadata = models(name(), team(), age())
+    sa.Table("kept", metadata, sa.Column("id", sa.Integer))
+    assert generate(environment, metadata)
+    environment.upgrade()
+    environment.downgrade()
+    assert checks(environment) == [
+        ("ck_kept_a", "a > 0"),
+        ("ck_kept_a_2", "b > a"),
+        ("ck_kept_a_3", "b < 9"),
+    ]
+
+
+def checks(environment: Environment) -> list[tuple[str, str]]:
+    engine = sa.create_engine(f"sqlite:///{environment.database}", poolclass=sa.NullPool)
+    found = sa.inspect(engine).get_check_constraints("kept")
+    comment = re.compile(r"\s*(--.*|/[*].*?[*]/)")
+    return sorted((str(check["name"]), comment.sub("", check["sqltext"])) for check in found)
 
 
 def drop_and_come_back(environment: Environment, columns: str) -> None:

@@ -5,12 +5,14 @@ Works on Alembic's operation objects only; knows no database engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any, Protocol
 
 from alembic.config import Config
 from alembic.operations.ops import (
     AddColumnOp,
+    CreateCheckConstraintOp,
     CreateForeignKeyOp,
     CreateUniqueConstraintOp,
     DowngradeOps,
@@ -22,11 +24,20 @@ from alembic.operations.ops import (
     UpgradeOps,
 )
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Constraint, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    Constraint,
+    ForeignKeyConstraint,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.sql.elements import conv
 
 from .metadata import DEFAULT_CONVENTION, conventional_name
 from .renames import settle_renames, terminal
+
+ChecksAbout = Callable[[Table, Sequence[str]], list[CheckConstraint]]
 
 
 class Review(Protocol):
@@ -69,6 +80,9 @@ def review(config: Config, arguments: Mapping[str, str]) -> Review:
             settle_renames(upgrade, downgrade, rename_answers(config, arguments), ask, alike)
             name_constraints(upgrade)
             name_constraints(downgrade)
+            checks_about = getattr(context.impl, "checks_about", None)
+            if checks_about is not None:
+                keep_checks(upgrade, downgrade, checks_about)
 
     return review_revision
 
@@ -125,6 +139,48 @@ def _place(op: MigrateOperation) -> int:
     if not isinstance(added, AddColumnOp) or added.column.table is None:
         return 0
     return [column.name for column in added.column.table.columns].index(added.column.name)
+
+
+def keep_checks(upgrade: UpgradeOps, downgrade: DowngradeOps, checks_about: ChecksAbout) -> None:
+    """Have the CHECKs that go with dropped columns come back with them: Alembic does not compare CHECKs.
+
+    Args:
+        upgrade: the operations of the revision.
+        downgrade: the reverse of them, which is added to.
+        checks_about: gives the CHECKs of a table that is in the database that are about some columns only.
+    """
+    back = {
+        (op.schema, op.table_name): op for op in downgrade.ops if isinstance(op, ModifyTableOps)
+    }
+    for operations in upgrade.ops:
+        if not isinstance(operations, ModifyTableOps):
+            continue
+        gone = [op.to_column() for op in operations.ops if isinstance(op, DropColumnOp)]
+        table = gone[0].table if gone else None
+        if table is not None:
+            taken = {str(constraint.name) for constraint in table.constraints}
+            for check in checks_about(table, [column.name for column in gone]):
+                name = (
+                    conv(str(check.name)) if check.name else _free_name(table, gone[0].name, taken)
+                )
+                back[operations.schema, operations.table_name].ops.append(
+                    CreateCheckConstraintOp(
+                        name,
+                        operations.table_name,
+                        check.sqltext,
+                        schema=operations.schema,
+                        **check.dialect_kwargs,
+                    )
+                )
+
+
+def _free_name(table: Table, column: str, taken: set[str]) -> conv:
+    """A name for a CHECK, in the manner of the default convention."""
+    name = f"ck_{table.name}_{column}"
+    numbered = (f"{name}_{number}" for number in count(2))
+    free = name if name not in taken else next(other for other in numbered if other not in taken)
+    taken.add(free)
+    return conv(free)
 
 
 def name_constraints(operations: UpgradeOps | DowngradeOps) -> None:

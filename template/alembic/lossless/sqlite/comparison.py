@@ -7,6 +7,7 @@ a difference becomes a revision.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from alembic.autogenerate import comparators
@@ -16,11 +17,13 @@ from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations.ops import UpgradeOps
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import (
+    CheckConstraint,
     ClauseElement,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    Table,
     UniqueConstraint,
     inspect,
 )
@@ -32,6 +35,7 @@ from ..metadata import DEFAULT_CONVENTION, conventional_name
 from ..native import escape_colons
 from ..renames import same_affinity
 from .constructs import declared_type
+from .meaning import possible_columns
 from .reflection import CatalogueInspector
 from .tokens import fold, significant, tokenize
 from .types import affinity, declaration
@@ -130,6 +134,18 @@ class ComparingImpl(SQLiteImpl):
         known = {affinity(declared_type(self.dialect, type_)[0]) for type_ in (one, other)}
         vague = {affinity(declared_type(self.dialect, type_)[0]) for type_ in declared}
         return len(known) == 1 or not vague.isdisjoint({"numeric", "blob"})
+
+    def checks_about(self, table: Table, columns: Sequence[str]) -> list[CheckConstraint]:
+        """The CHECKs of a reflected table that name some of its columns and no other."""
+        gone, kept = set(map(fold, columns)), {fold(column.name) for column in table.columns}
+        kept -= gone
+        found = []
+        for check in table.constraints:
+            if isinstance(check, CheckConstraint):
+                used = possible_columns(str(check.sqltext))
+                if used & gone and not used & kept:
+                    found.append(check)
+        return sorted(found, key=lambda check: check._creation_order)
 
     def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
         wanted, stored = self._definition(metadata_index), self._definition(reflected_index)

@@ -40,11 +40,11 @@ from .alter import rename_table
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase, Mismatch
 from .dependents import warn_of_users_of_index, warning_of_users
-from .offline import Script, for_the_shell, with_bytes_as_such, without_last_comment
+from .offline import Script, for_the_shell, with_bytes_as_such
 from .operations import BatchOptions, Operation, TableOperations
 from .rows import find_duplicates
 from .statement import NotACreateTable
-from .tokens import fold
+from .tokens import fold, without_last_comment
 from .transactions import begin_in_earnest, transactions_of
 
 _alembics_own = Operations.batch_alter_table

@@ -338,8 +338,12 @@ def mentioned_columns(table: CreateTable, expression: str) -> frozenset[str]:
 
     A name in double quotes counts if there is such a column.
     """
-    names = {fold(token.name) for token in _possible_columns(expression)}
-    return frozenset(name for name in names if table.find_column(name))
+    return frozenset(name for name in possible_columns(expression) if table.find_column(name))
+
+
+def possible_columns(expression: str) -> set[str]:
+    """The names in an expression (folded) that are columns' where a table has such ones."""
+    return {fold(token.name) for token in _possible_columns(expression)}
 
 
 def _possible_columns(expression: str) -> Iterator[Token]:

@@ -43,9 +43,7 @@ from .tokens import (
     quote_name,
     quote_string,
     same_name,
-    significant,
     split_script,
-    tokenize,
 )
 from .transactions import read_heads
 
@@ -122,12 +120,6 @@ def opened(url: URL) -> Iterator[sqlite3.Connection | None]:
 def for_the_shell(text: str) -> str:
     """What the shell reads as this text: it takes a carriage return away at the end of each line."""
     return text.replace("\r\n", "\r\r\n")
-
-
-def without_last_comment(sql: str) -> str:
-    """A statement without the comment at its end, which would take what is written behind it along."""
-    tokens = significant(tokenize(sql))
-    return sql[: tokens[-1].end] if tokens else ""
 
 
 class Bytes(LargeBinary):

@@ -19,7 +19,7 @@ from sqlalchemy.schema import DefaultClause
 from ..native import literal
 from .catalogue import Catalogue, Column, Index, Table, index_terms, read_catalogue
 from .statement import ForeignKey
-from .tokens import fold, quote_name, unquote
+from .tokens import fold, quote_name, unquote, without_last_comment
 from .types import affinity, reflected_type
 
 # SQLAlchemy can tell a dot in a table's name from the one behind a schema's name since 2.1.
@@ -167,7 +167,7 @@ def unique_constraints(table: Table, _: Catalogue) -> list[dict[str, Any]]:
 def check_constraints(table: Table, _: Catalogue) -> list[dict[str, Any]]:
     """CHECK of columns and of the table."""
     return [
-        {"name": check.name, "sqltext": literal(check.expression)}
+        {"name": check.name, "sqltext": literal(without_last_comment(check.expression))}
         | ({"sqlite_on_conflict": check.on_conflict} if check.on_conflict else {})
         for check in table.statement.checks
     ]

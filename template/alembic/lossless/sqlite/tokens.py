@@ -115,6 +115,12 @@ def significant(tokens: Sequence[Token]) -> tuple[Token, ...]:
     return tuple(token for token in tokens if token.significant)
 
 
+def without_last_comment(sql: str) -> str:
+    """SQL without the comment at its end, which would take what is written behind it along."""
+    tokens = significant(tokenize(sql))
+    return sql[: tokens[-1].end] if tokens else ""
+
+
 def start_of(sql: str, count: int = 30) -> tuple[Token, ...]:
     """The first significant tokens of a statement; its values, which may be long, stay unread."""
     return tuple(islice(_statement(sql), count))
