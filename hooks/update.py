@@ -7,10 +7,10 @@ Copier runs this in the project's folder, with its own Python, twice in each upd
 
 Copier merges text that git tracks. By itself it would overwrite a file that git ignores or that is
 binary, and delete a file that the template no longer ships, whoever wrote what is in it. What is
-done about such files is in owners_files.py and merging.py, and what it cannot get past in
-in_the_way.py. This changes nothing else, save that the template's own files become those of the new
-version, and that conflicts in files that Alembic reads become comments: so Alembic can start, and
-say where they are.
+done about such files is in putting_aside.py and merging.py, and what it cannot get past in
+in_the_way.py and git_in_the_way.py. This changes nothing else, save that the template's own files
+become those of the new version, and that conflicts in files that Alembic reads become comments: so
+Alembic can start, and say where they are.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ from owners_files import (
     git,
     names,
     rejects,
-    remember,
     render,
     replace,
     shipped,
@@ -52,6 +51,7 @@ from owners_files import (
     tree,
     version,
 )
+from putting_aside import remember
 
 
 def main(stage: str, answers_file: str, quiet: str, given: str = "") -> None:
