@@ -45,11 +45,13 @@ def put_back_deleted() -> Iterable[tuple[str, str]]:
 
 
 def put_back_binary() -> Iterable[tuple[str, str]]:
-    """Binary files cannot be merged: the owner's stays."""
+    """What git takes for binary Copier cannot merge, mostly: then the owner's stays."""
     changed = [line.split("\t") for line in names(git("diff", "-z", "--relative", "--numstat"))]
     # No other than the template's: a database may be in use right now.
     binary = {path for added, _, path in changed if added == "-"} & shipped(version("to"))
-    return put_back(binary, "yours stays; the template has a file of that name, too")
+    # For Copier's git the owner's attributes do not hold, so it may have merged a text.
+    merged = {p for p in binary if (new := render("to") / p).is_file() and not same(Path(p), new)}
+    return put_back(binary - merged, "yours stays; git takes it for binary, so nothing was merged")
 
 
 def put_back(paths: set[str], why: str) -> Iterable[tuple[str, str]]:

@@ -99,6 +99,23 @@ def test_a_setting_with_which_git_changes_or_refuses_lines_is_refused(
         assert SHARED["alembic.ini"] in text
 
 
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_text_that_git_is_to_take_for_binary(everywhere: bool, project: Path) -> None:
+    """Copier's git does not know the project's attributes, only those that hold everywhere."""
+    prepend(project / "README.md")
+    if not everywhere:
+        with (project / ".gitattributes").open("a") as file:
+            file.write("*.md -diff\n")
+    rendering.commit(project, "Mine")
+    attributes = project.parent / "attributes"
+    attributes.write_text("*.md -diff\n" if everywhere else "")
+    printed = update_with(project, "core.attributesFile", str(attributes))
+    text = (project / "README.md").read_text()
+    assert text.startswith(MINE)
+    assert (SHARED["README.md"] in text) == (not everywhere)
+    assert ("README.md: yours stays; git takes it for binary" in printed) == everywhere
+
+
 @pytest.mark.skipif("sys.platform == 'win32'", reason="permissions and links are others there")
 def test_rights_and_links_stay(project: Path) -> None:
     (project / "README.md").chmod(0o600)
