@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from owners_files import git, is_owners, names, rejects, store
+from putting_aside import marked
 
 
 def refuse_git() -> None:
@@ -109,12 +110,27 @@ def refuse_commit(trial: Path) -> None:
 
 def refuse_missing() -> None:
     """Copier reads the project's objects where git cannot fetch those that a partial clone lacks."""
+    head = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+    if subprocess.run(head, check=False, stdout=subprocess.DEVNULL).returncode:
+        stop("git has no commit here yet. Commit the project, and update again.")
     walk = ("--objects", "--no-walk", "--missing=print")
     if re.search(rb"^\?", git("rev-list", *walk, "HEAD"), flags=re.MULTILINE):
         stop(
             "this clone is a partial one, without all that Copier has to read. Get the rest with "
             "git fetch --refetch --no-filter (or clone anew without --filter), and update again."
         )
+
+
+def refuse_sparse(paths: set[str]) -> None:
+    """What a sparse checkout leaves out stays as it was, of another version than the rest."""
+    if setting("core.sparseCheckout", "--type=bool", default="false") == "false":
+        return
+    for path, mark in sorted(marked(paths).items()):
+        if mark == "skip-worktree" and not is_owners(path) and not os.path.lexists(path):
+            stop(
+                f"this checkout is a sparse one, without {path}, which the template has. "
+                "Get all of it with git sparse-checkout disable, and update again."
+            )
 
 
 def refuse_names() -> None:

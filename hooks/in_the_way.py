@@ -10,7 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
-from git_in_the_way import refuse_git, refuse_patterns, stop
+from git_in_the_way import refuse_git, refuse_patterns, refuse_sparse, stop
 from owners_files import destination, is_owners, render, tree, version
 
 
@@ -21,6 +21,7 @@ def refuse(answers_file: str, given: str) -> None:
     coming = files(version("to"), recorded, given)
     before = files(version("from"), recorded, given)
     refuse_patterns({*coming, *before} - {answers_file})
+    refuse_sparse({*coming, *before})
     refuse_places(coming)
     refuse_closed(coming, before, answers_file, given)
 

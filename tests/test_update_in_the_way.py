@@ -162,10 +162,28 @@ def test_a_partial_clone_that_lacks_files(project: Path, tmp_path: Path) -> None
     partial = tmp_path / "partial"
     options = ["--quiet", "--filter=blob:none", "--sparse"]
     rendering.git("clone", *options, project.as_uri(), str(partial), cwd=tmp_path)
+    rendering.git("sparse-checkout", "set", "--no-cone", "/*", "!/tests/", cwd=partial)
     said = refused(partial, "this clone is a partial one")
     advised = said.partition("Get the rest with git ")[2].partition(" (")[0].split()
     rendering.git(*advised, cwd=partial)
     update(partial)
+
+
+def test_a_sparse_checkout_that_lacks_files_of_the_templates(project: Path) -> None:
+    rendering.git("status", cwd=project)
+    rendering.git("sparse-checkout", "set", "--cone", "src", "tests", cwd=project)
+    assert not (project / "alembic").exists()
+    said = refused(project, "this checkout is a sparse one, without .github/workflows/ci.yml")
+    advised = said.partition("Get all of it with git ")[2].partition(",")[0].split()
+    rendering.git(*advised, cwd=project)
+    update(project)
+
+
+def test_a_repository_without_a_commit(project: Path) -> None:
+    shutil.rmtree(project / ".git")
+    rendering.git("init", "--quiet", cwd=project)
+    (project / ".git" / "info" / "exclude").write_text("*\n")  # or Copier would call it dirty
+    refused(project, "git has no commit here yet.")
 
 
 def test_git_at_work(project: Path) -> None:
