@@ -19,10 +19,13 @@ import configparser
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable
 from io import TextIOWrapper
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # PYTHONSAFEPATH leaves it out
 
 from in_the_way import answers, refuse
 from merging import (
@@ -218,5 +221,20 @@ def number(text: str) -> list[int]:
     return parts
 
 
+def run(stage: str, *arguments: str) -> None:
+    """Do the stage's work; what goes wrong with files or git is said in a line or two."""
+    done = "No file was changed" if stage == "before" else "The update stopped half-way"
+    way_on = "" if stage == "before" else "\nTake it back: git add -u && git stash && git stash -u"
+    try:
+        main(stage, *arguments)
+    except KeyboardInterrupt:
+        sys.exit(f"{done}: interrupted.{way_on}")
+    except OSError as error:
+        sys.exit(f"{done}: {error}{way_on}")
+    except subprocess.CalledProcessError as error:
+        said = os.fsdecode(error.stderr or b"").strip()
+        sys.exit(f"{done}: {' '.join(map(str, error.cmd[:2]))} failed: {said}{way_on}")
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(*sys.argv[1:])

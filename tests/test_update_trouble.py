@@ -240,6 +240,16 @@ def test_work_since_an_interruption_is_not_undone(ignored: bool, interrupted: Pa
     assert "# The owner's line.\n" in earlier.read_text()
 
 
+def test_what_a_system_refuses_is_said_in_a_line(project: Path) -> None:
+    (project / ".git" / "copier-update" / "files" / "answers.yml").mkdir(parents=True)
+    said = refused(project, "No file was changed: [Errno ")
+    assert "answers.yml" in said
+
+
+def test_a_setting_of_pythons_that_hides_modules_beside_a_program(project: Path) -> None:
+    update(project, PYTHONSAFEPATH="1")
+
+
 def test_another_package_or_database_leaves_work_that_is_told(project: Path) -> None:
     printed = update(project, "--data", "package_name=other", "--data", "database=postgresql")
     assert "git mv src/shop_list src/other " in printed
