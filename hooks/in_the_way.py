@@ -82,7 +82,7 @@ def refuse_closed(coming: list[str], before: list[str], answers_file: str, given
         new = render("to", answers_file)
         if new.is_dir():
             shut = {path: shut[path] for path in shut if changes(path, new / path, path in coming)}
-        shutil.rmtree(new.parent)
+        shutil.rmtree(new)  # not the store, where an interrupted update may have left files
     for path, place in shut.items():
         stop(
             f"the update would write {path}, and you may not read or write {place}. "

@@ -244,8 +244,12 @@ def test_a_file_or_folder_that_may_not_be_written(
 @pytest.mark.skipif("sys.platform == 'win32'", reason="no such file modes")
 def test_a_file_that_may_not_be_written_nor_needs_to_be(project: Path) -> None:
     (project / "LICENSE").chmod(0o444)
+    store = project / ".git" / "copier-update"  # as an update left it that was interrupted
+    (store / "files" / "owner").mkdir(parents=True)
+    (store / "files" / "owner" / "alembic.ini").write_text("# Mine.\n")
     update_as_a_user(project, status=0)
     assert (project / "LICENSE").stat().st_mode & 0o777 == 0o444
+    assert (store / "earlier" / "alembic.ini").read_text() == "# Mine.\n"
 
 
 @LINKS
