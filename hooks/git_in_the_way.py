@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from owners_files import git, is_owners, names, rejects, store
+from owners_files import TEMPLATE, git, is_owners, names, rejects, store
 from putting_aside import marked
 
 
@@ -19,6 +19,7 @@ def refuse_git() -> None:
     """Make all checks that need nothing but git."""
     refuse_environment()
     refuse_git_at_work()
+    refuse_another()
     refuse_repository()
     refuse_missing()
     refuse_names()
@@ -49,6 +50,44 @@ def refuse_git_at_work() -> None:
     for folder in (lock.parent, objects):
         if not os.access(folder, os.W_OK | os.X_OK):
             stop(f"you may not write to git's folder {folder}.")
+
+
+def refuse_another() -> None:
+    """Two updates at once would put aside what the other one has written."""
+    note = store() / "at-work"
+    try:
+        with note.open("xb") as file:
+            file.write(at_work())
+    except FileExistsError:
+        process, _, clone = os.fsdecode(note.read_bytes()).partition(" ")
+        if runs(process) and Path(clone).is_dir() and clone != str(TEMPLATE):
+            stop(
+                f"another update is at work here, process {process}. Wait for its end. If that is "
+                f"some other program, delete {clone}, and update again."
+            )
+        note.write_bytes(at_work())
+
+
+def at_work() -> bytes:
+    """Copier's process, and the clone of the template that it has made for just this update."""
+    return os.fsencode(f"{os.getppid()} {TEMPLATE}")
+
+
+def runs(process: str) -> bool:
+    """Whether another process runs; on Windows one cannot ask so."""
+    if os.name == "nt" or not process.isdecimal() or int(process) == os.getppid():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
+
+
+def is_alone() -> bool:
+    """Whether no other update has come in between since this one's beginning."""
+    note = store() / "at-work"
+    return note.exists() and note.read_bytes().endswith(b" " + os.fsencode(TEMPLATE))
 
 
 def refuse_repository() -> None:

@@ -23,6 +23,7 @@ class Memory(TypedDict):
     """What is known before an update and needed after it."""
 
     answers_file: str
+    start: str  # the template's commit that it comes from
     to: list[str]  # the template's commits that it goes to, or went to when it was interrupted
     why: dict[str, str]  # of each file that is put aside: why Copier cannot merge it
     modes: dict[str, int]  # of the files that the template may write
@@ -100,6 +101,15 @@ def store() -> Path:
 def memory() -> Memory:
     noted: Memory = json.loads((store() / "memory.json").read_text("utf-8"))
     return noted
+
+
+def earlier_memory() -> Memory | None:
+    """What an update left that did not come to its end; nothing if it did not come to its beginning."""
+    try:
+        noted = memory()
+    except (FileNotFoundError, ValueError):
+        return None
+    return noted if noted.keys() == Memory.__annotations__.keys() else None
 
 
 def has_crlf(content: bytes) -> bool:

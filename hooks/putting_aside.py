@@ -20,9 +20,9 @@ from owners_files import (
     TEMPLATES,
     Memory,
     aside,
+    earlier_memory,
     git,
     has_crlf,
-    memory,
     names,
     render,
     replace,
@@ -36,16 +36,18 @@ from owners_files import (
 def remember(answers_file: str) -> None:
     """Put aside what Copier cannot merge, and note why, and the modes of what it may write."""
     shutil.copyfile(answers_file, store() / "answers.yml")
-    noted = memory() if (store() / "memory.json").exists() else None  # of one that was interrupted
+    noted = earlier_memory()  # of one that was interrupted
     paths = shipped(version("from")) | shipped(version("to"))
     here = [path for path in sorted(paths) if os.path.isfile(path) or os.path.islink(path)]
     blobs, marks = staged(paths), marked(paths)
-    left = left_by_interrupted(noted, blobs, marks) if noted else set()
+    # Once that update was taken for done, what is in the store is of an older version than git's.
+    again = noted is not None and noted["start"] == version("from")
+    left = left_by_interrupted(noted, blobs, marks) if noted and again else set()
     gone = [path for path in marks if not os.path.lexists(path)]
     why = beyond_copier([path for path in here if path not in left], blobs, marks)
     keep_earlier(set(aside()) - left)
     for path in why:
-        replace(store() / "owner" / path, Path(path))
+        put_aside(path)
     modes = {path: os.stat(path).st_mode & 0o777 for path in here if not os.path.islink(path)}
     skipped = [path for path, mark in marks.items() if mark == "skip-worktree"]
     commits = [version("to")]
@@ -59,6 +61,7 @@ def remember(answers_file: str) -> None:
             modes[path] = modes.get(path, mode) & mode
     new = Memory(
         answers_file=answers_file,
+        start=version("from"),
         to=sorted({*commits}),
         why=why,
         modes=modes,
@@ -66,10 +69,19 @@ def remember(answers_file: str) -> None:
         gone=gone,
         blobs=blobs,
     )
-    (store() / "memory.json").write_text(json.dumps(new), "utf-8")
+    (store() / "memory.new").write_text(json.dumps(new), "utf-8")
+    os.replace(store() / "memory.new", store() / "memory.json")  # all of it, or nothing
     for path in skipped:  # with that mark Copier stops half-way; the other is as good meanwhile
         git("update-index", "--assume-unchanged", "--", path)
         git("update-index", "--no-skip-worktree", "--", path)
+
+
+def put_aside(path: str) -> None:
+    """Copy a file into the store: all of it, or nothing."""
+    copy, part = store() / "owner" / path, store() / "part"
+    replace(part, Path(path))
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(part, copy)
 
 
 def staged(paths: Iterable[str]) -> dict[str, str]:
@@ -179,7 +191,7 @@ def keep_earlier(paths: Iterable[str]) -> None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(copy, kept)
             print(
-                f"  {path}: changed since an update was interrupted; what it was then is in {kept}"
+                f"  {path}: changed since an update was interrupted; what it was before is in {kept}"
             )
 
 

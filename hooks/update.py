@@ -27,6 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # PYTHONSAFEPATH leaves it out
 
+from git_in_the_way import is_alone
 from in_the_way import answers, refuse
 from merging import (
     clear_away,
@@ -70,6 +71,8 @@ def main(stage: str, answers_file: str, quiet: str, given: str = "") -> None:
         refuse(answers_file, given)
         remember(answers_file)
     else:
+        if not is_alone():
+            sys.exit("Another update was at work here at the same time: look at what it has said.")
         take_away()
         for path, what in [*put_back_deleted(), *put_back_binary(), *merge_aside(), *renew()]:
             print(f"  {path}: {what}")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import rendering
-from updating import NEW, edit, owned, refused, update
+from updating import NEW, SHARED, edit, owned, refused, update
 
 KILLS = int(os.environ.get("UPDATE_KILLS", "4"))
 ANSWERS = ".copier-answers.yml"
@@ -179,6 +179,17 @@ def test_an_interrupted_update_can_be_put_away_and_repeated(
         assert after[path] == expected[path], f"{path}, interrupted after {moment:.2f} s"
 
 
+def ended_by(folder: Path, words: str, signal: str) -> dict[str, str]:
+    """Variables with which who calls git with these words gets a signal."""
+    folder.mkdir(exist_ok=True)
+    (folder / "git").write_text(
+        f'#!/bin/sh\ncase "$*" in *"{words}"*) kill -{signal} $PPID; exit 1;; esac\n'
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    (folder / "git").chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{rendering.ENVIRONMENT['PATH']}"}
+
+
 @pytest.fixture
 def interrupted(project: Path, tmp_path: Path) -> Path:
     """A project with lines that git does not have, updated as far as Copier's merge, put away."""
@@ -192,14 +203,7 @@ def interrupted(project: Path, tmp_path: Path) -> Path:
             file.write("# Mine, and secret.\n")
         rendering.git("update-index", f"--{mark}", path, cwd=project)
     shutil.copytree(project, tmp_path / "whole")
-    git = tmp_path / "bin" / "git"
-    git.parent.mkdir()
-    git.write_text(
-        '#!/bin/sh\ncase "$*" in *"apply --reject"*) kill -9 $PPID; exit 1;; esac\n'
-        f'exec {shutil.which("git")} "$@"\n'
-    )
-    git.chmod(0o755)
-    update(project, status=-9, PATH=f"{git.parent}{os.pathsep}{rendering.ENVIRONMENT['PATH']}")
+    update(project, status=-9, **ended_by(tmp_path / "bin", "apply --reject", "KILL"))
     assert "The owner's line" not in (project / "alembic.ini").read_text()
     rendering.run("sh", "-c", "git add -u && git stash && git stash -u", cwd=project)
     return project
@@ -211,8 +215,7 @@ def test_what_git_does_not_have_is_merged_after_an_interruption_as_without(
     times: int, interrupted: Path, tmp_path: Path
 ) -> None:
     if times == 2:
-        kill = f"{tmp_path / 'bin'}{os.pathsep}{rendering.ENVIRONMENT['PATH']}"
-        update(interrupted, status=-9, PATH=kill)
+        update(interrupted, status=-9, **ended_by(tmp_path / "bin", "apply --reject", "KILL"))
         rendering.run("sh", "-c", "git add -u && git stash && git stash -u", cwd=interrupted)
     update(interrupted)
     update(tmp_path / "whole")
@@ -238,6 +241,59 @@ def test_work_since_an_interruption_is_not_undone(ignored: bool, interrupted: Pa
     assert "The owner's line" not in text
     earlier = interrupted / ".git" / "copier-update" / "earlier" / "alembic.ini"
     assert "# The owner's line.\n" in earlier.read_text()
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="processes end otherwise there")
+def test_what_an_interruption_left_is_no_base_of_a_later_update(
+    project: Path, tmp_path: Path
+) -> None:
+    """Its owner took it for done: at the end of an update all that is theirs is back already."""
+    with (project / ".gitignore").open("a") as file:
+        file.write("/alembic.ini\n")
+    rendering.git("rm", "--quiet", "--cached", "alembic.ini", cwd=project)
+    rendering.commit(project, "Ignore")
+    said = update(project, status=1, **ended_by(tmp_path / "bin", "--diff-filter=U", "INT"))
+    assert "The update stopped half-way: interrupted.\nTake it back: git add -u && " in said
+    assert "Traceback" not in said.partition("half-way")[0]
+    merged = (project / "alembic.ini").read_text()
+    assert "# The owner's line." in merged
+    assert SHARED["alembic.ini"] in merged
+    rendering.commit(project, "Take it for done")
+    assert "alembic.ini: changed since" in update(project)
+    assert (project / "alembic.ini").read_text() == merged
+
+
+def test_a_store_that_was_written_in_part_is_put_away(project: Path) -> None:
+    store = project / ".git" / "copier-update" / "files"
+    (store / "owner").mkdir(parents=True)
+    (store / "owner" / "alembic.ini").write_text("# Mine.\n")
+    (store / "memory.json").write_text('{"answers_file": ".cop')
+    kept = ".git/copier-update/earlier/alembic.ini"
+    assert (
+        f"alembic.ini: changed since an update was interrupted; what it was before is in {kept}"
+        in (update(project))
+    )
+    assert (project / kept).read_text() == "# Mine.\n"
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="one cannot ask for processes there")
+def test_another_update_at_the_same_time_is_refused(project: Path, tmp_path: Path) -> None:
+    note = project / ".git" / "copier-update" / "files" / "at-work"
+    note.parent.mkdir(parents=True)
+    note.write_text(f"{os.getpid()} {tmp_path}")
+    refused(project, f"another update is at work here, process {os.getpid()}.")
+    note.write_text(f"{os.getpid()} {tmp_path / 'gone'}")  # that number is another program's now
+    update(project)
+
+
+def test_another_update_in_between_ends_this_one(project: Path) -> None:
+    hook = rendering.REPOSITORY / "hooks" / "update.py"
+    versions = {f"VERSION_{end}": "HEAD" for end in ("FROM", "TO")}
+    rendering.run(sys.executable, hook, "before", ANSWERS, "True", cwd=project, **versions)
+    (project / ".git" / "copier-update" / "files" / "at-work").write_text("1 another")
+    said = rendering.run(sys.executable, hook, "after", ANSWERS, "True", cwd=project, status=1)
+    assert said.startswith("Another update was at work here at the same time")
+    assert (project / ".git" / "copier-update" / "files" / "memory.json").exists()
 
 
 def test_what_a_system_refuses_is_said_in_a_line(project: Path) -> None:
