@@ -14,8 +14,9 @@ from git_in_the_way import refuse_git, refuse_patterns, refuse_sparse, stop
 from owners_files import destination, is_owners, render, tree, version
 
 
-def refuse(answers_file: str, given: str) -> None:
+def refuse(answers_file: str, given: str, folder: str) -> None:
     """Make all checks in the current folder; `given` names the answers that --data brings."""
+    refuse_link(folder)
     refuse_git()
     recorded = answers(answers_file) | {"_copier_conf.answers_file": answers_file}
     coming = files(version("to"), recorded, given)
@@ -24,6 +25,12 @@ def refuse(answers_file: str, given: str) -> None:
     refuse_sparse({*coming, *before})
     refuse_places(coming)
     refuse_closed(coming, before, answers_file, given)
+
+
+def refuse_link(folder: str) -> None:
+    """Behind a link Copier takes the owner's changes for those of other files, and drops them."""
+    if folder:
+        stop(f"the path leads through a link. In {folder}, run copier update without a path.")
 
 
 def answers(answers_file: str | Path) -> dict[str, str]:

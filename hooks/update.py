@@ -2,8 +2,8 @@
 
 Copier runs this in the project's folder, with its own Python, twice in each update:
 
-    python update.py before ANSWERS_FILE QUIET GIVEN    before it writes anything
-    python update.py after ANSWERS_FILE QUIET           when it has written and merged everything
+    python update.py before ANSWERS_FILE QUIET GIVEN FOLDER    before it writes anything
+    python update.py after ANSWERS_FILE QUIET                  when it has written and merged everything
 
 Copier merges text that git tracks. By itself it would overwrite a file that git ignores or that is
 binary, and delete a file that the template no longer ships, whoever wrote what is in it. What is
@@ -58,17 +58,18 @@ from owners_files import (
 from putting_aside import remember
 
 
-def main(stage: str, answers_file: str, quiet: str, given: str = "") -> None:
+def main(stage: str, answers_file: str, quiet: str, given: str = "", folder: str = "") -> None:
     """Do the stage's work in the current folder.
 
     Args:
         quiet: the person's wish, True or False.
         given: the names of the answers that came with the command, in one text.
+        folder: the project's, if the command's path led to it through a link.
     """
     if isinstance(sys.stdout, TextIOWrapper):  # names and news, on a terminal of any kind
         sys.stdout.reconfigure(errors="backslashreplace")
     if stage == "before":
-        refuse(answers_file, given)
+        refuse(answers_file, given, folder)
         remember(answers_file)
     else:
         if not is_alone():

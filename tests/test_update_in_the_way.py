@@ -203,6 +203,26 @@ def test_an_index_for_all_repositories(project: Path) -> None:
     update(project)
 
 
+@LINKS
+@pytest.mark.parametrize("within", [True, False], ids=["in its repository", "elsewhere"])
+@pytest.mark.parametrize("options", [[], ["--quiet"]], ids=" ".join)
+def test_a_path_that_leads_through_a_link(
+    options: list[str], within: bool, project: Path, tmp_path: Path
+) -> None:
+    """From elsewhere Copier ends with a traceback, of which it is said before what it is."""
+    if within:
+        shutil.rmtree(project / ".git")
+        rendering.commit(tmp_path, "Begin")
+    (tmp_path / "app").symlink_to("shop-list")
+    rendering.commit(tmp_path if within else project, "Link")
+    before = state(project)
+    said = rendering.python("copier", *UPDATE, *options, "app", cwd=tmp_path, status=1)
+    assert state(project) == before
+    assert ("Traceback" in said) != within
+    assert (f"through a link. In {project}, run copier update" in said) or (options and not within)
+    update(project)  # as it says
+
+
 def update_as_a_user(project: Path, *, status: int) -> str:
     """Update without root's right to write everywhere."""
     command = [sys.executable, "-m", "copier", *UPDATE]
