@@ -140,5 +140,8 @@ def put_back_modes() -> None:
     """Give files the permissions they had; whether one can be run is in git, and so Copier's."""
     for path, mode in memory()["modes"].items():
         if os.path.isfile(path) and not os.path.islink(path):
-            runs = (mode & 0o444) >> 2 if os.stat(path).st_mode & 0o100 else 0
-            os.chmod(path, mode & 0o666 | runs)
+            now = os.stat(path).st_mode & 0o777
+            wanted = mode & 0o666 | ((mode & 0o444) >> 2 if now & 0o100 else 0)
+            if now != wanted:
+                with suppress(PermissionError):  # of somebody else's file, or on some file systems
+                    os.chmod(path, wanted)

@@ -8,5 +8,8 @@ from pathlib import Path
 
 dotenv = Path(".env")
 if dotenv.is_file() and not dotenv.is_symlink() and dotenv.stat().st_mode & 0o077:
-    dotenv.chmod(0o600)
-    print("  .env: only you can read it now")
+    try:
+        dotenv.chmod(0o600)
+        print("  .env: only you can read it now")
+    except PermissionError:
+        print("  .env: others can read it, and you may not change that")

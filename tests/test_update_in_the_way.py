@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import rendering
+from rendering import REPOSITORY
 from updating import NEW, SHARED, begin, edit, refused, state, update
 
 UPDATE = ["update", "--defaults", "--trust", "--vcs-ref", NEW]
@@ -224,8 +225,12 @@ def test_a_path_that_leads_through_a_link(
 
 
 def update_as_a_user(project: Path, *, status: int) -> str:
-    """Update without root's right to write everywhere."""
-    command = [sys.executable, "-m", "copier", *UPDATE]
+    return as_a_user("-m", "copier", *UPDATE, project=project, status=status)
+
+
+def as_a_user(*arguments: str | Path, project: Path, status: int = 0) -> str:
+    """Run Python without root's right to write everywhere."""
+    command = [sys.executable, *arguments]
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
             pytest.skip("root may write everywhere, and there is no setpriv to take that right")
@@ -270,6 +275,21 @@ def test_a_file_that_may_not_be_written_nor_needs_to_be(project: Path) -> None:
     update_as_a_user(project, status=0)
     assert (project / "LICENSE").stat().st_mode & 0o777 == 0o444
     assert (store / "earlier" / "alembic.ini").read_text() == "# Mine.\n"
+
+
+@pytest.mark.skipif("sys.platform == 'win32' or os.geteuid()", reason="only root can give away")
+def test_files_of_somebody_else_that_may_be_written_but_not_given_permissions(
+    project: Path,
+) -> None:
+    (project / ".env").write_text("SECRET='s3cr3t'\n")
+    for path in ("alembic.ini", ".env"):
+        (project / path).chmod(0o666)
+        os.chown(project / path, 1234, -1)
+    update_as_a_user(project, status=0)
+    assert SHARED["alembic.ini"] in (project / "alembic.ini").read_text()
+    assert (project / "alembic.ini").stat().st_mode & 0o777 == 0o666
+    hook = REPOSITORY / "hooks" / "migrate_1_0_0.py"
+    assert "others can read it, and you may not" in as_a_user(hook, project=project)
 
 
 @LINKS
