@@ -199,6 +199,10 @@ def test_without_a_stamp_the_file_stays_byte_for_byte(
     assert (snapshot(database), database.stat().st_mtime_ns) == (before, time)
 
 
+def test_a_setting_of_pythons_that_hides_modules_beside_a_program(project: Path) -> None:
+    rendering.run(sys.executable, "alembic/adopt.py", "--help", cwd=project, PYTHONSAFEPATH="1")
+
+
 def test_the_address_is_kept_for_its_owner_alone(project: Path, database: Path) -> None:
     (project / ".env").write_text("OTHER=1\nDATABASE_URL=old\n")
     rendering.run(
