@@ -1,6 +1,6 @@
 """models.py: from a database's tables to a formatted module that imports.
 
-Knows the order of the work; types are chosen in `columns.py`, source is written in `generators.py`.
+Knows the order of the work; types are chosen in `columns.py`, source is written in `generators.py` and `classes.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..metadata import find_metadata
 from ..native import Source
-from .generators import CLASSES
+from .classes import CLASSES
 
 HEADER = '''"""The application's models: what the database holds.
 
