@@ -250,6 +250,13 @@ def test_dropped_columns_come_back_with_their_defaults(environment: Environment)
     drop_and_come_back(environment, columns)
 
 
+def test_a_function_as_a_default_is_written_as_alembic_writes_it(environment: Environment) -> None:
+    new = sa.Column("at", sa.DateTime, server_default=sa.func.datetime("now"))
+    text = generate(environment, models(name(), team(), age(), new))
+    assert """server_default=sa.text("(datetime('now'))")""" in str(text)
+    environment.upgrade()
+
+
 def test_dropped_columns_come_back_in_the_order_of_their_table(environment: Environment) -> None:
     drop_and_come_back(environment, "".join(f", c{number} TEXT" for number in range(20)))
 

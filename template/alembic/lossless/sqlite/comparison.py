@@ -24,6 +24,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Table,
+    TextClause,
     UniqueConstraint,
     inspect,
 )
@@ -107,10 +108,11 @@ class ComparingImpl(SQLiteImpl):
     ) -> str:
         """Write SQL for `text()`, to which a colon would be the start of a parameter.
 
-        A default as it is: in parentheses, which Alembic gives to more of them than SQLite asks for, DEFAULT "name"
-        would be a column instead of a text.
+        A default that is a text already, as in the database, stays as it is: in parentheses, which Alembic gives to
+        more of them than SQLite asks for, DEFAULT "name" would be a column instead of a text.
         """
-        return escape_colons(DefaultImpl.render_ddl_sql_expr(self, expr, is_server_default, **kw))
+        written = DefaultImpl if isinstance(expr, TextClause) else SQLiteImpl
+        return escape_colons(written.render_ddl_sql_expr(self, expr, is_server_default, **kw))
 
     def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:
         stored, wanted = (
