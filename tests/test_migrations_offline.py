@@ -134,6 +134,49 @@ def test_values_are_written_as_they_are(tmp_path: Path) -> None:
     both_ways(environment, "head")
 
 
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("sa.JSON", "{'a': [1, \"it's\", ':b', None]}"),
+        ("sa.JSON", "None"),
+        ("sa.JSON(none_as_null=True)", "None"),
+        ("sa.Interval", "datetime.timedelta(1, 2)"),
+        ("sa.PickleType", "{'a': 1}"),
+        ("sa.Float", "float('inf')"),
+        ("sa.Numeric(10, 2)", "Decimal('1.50')"),
+        ("sa.Text", "'a\\0b%'"),
+        ("sa.types.NullType", "'text'"),
+        ("sa.types.NullType", "-5"),
+        ("sa.types.NullType", "b'bytes'"),
+    ],
+)
+def test_a_script_stores_values_as_the_command_does(tmp_path: Path, type_: str, value: str) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision(
+        "op.create_table('t', sa.Column('id', sa.Integer), sa.Column('a', sa.BLOB))"
+    )
+    environment.upgrade()
+    environment.revision(
+        "import datetime\nfrom decimal import Decimal\n"
+        f"t = sa.table('t', sa.column('id', sa.Integer), sa.column('a', {type_}))\n"
+        f"op.bulk_insert(t, [{{'id': 1, 'a': {value}}}])\n"
+        f"op.execute(t.insert().values(id=2, a={value}))\n"
+        f"op.execute(t.insert().values(id=3))\n"
+        f"op.execute(t.update().where(t.c.id.in_([3, 4])).values(a={value}))"
+    )
+    both_ways(environment, "head")
+    assert environment.query("SELECT count(*), count(DISTINCT a) <= 1 FROM t") == [(3, 1)]
+
+
+def test_a_script_says_which_value_sqlite_cannot_store(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t', sa.Column('a', sa.BLOB))")
+    environment.upgrade()
+    environment.revision("op.bulk_insert(sa.table('t', sa.column('a')), [{'a': object}])")
+    with pytest.raises(CommandError, match="SQLite cannot store <class 'object'>"):
+        environment.script("head")
+
+
 def test_a_line_break_in_a_name_ends_no_comment(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "migrations")
     environment.revision("op.create_table('t\\nx', sa.Column('a', sa.Integer))")

@@ -40,7 +40,7 @@ from .alter import rename_table
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase, Mismatch
 from .dependents import warn_of_users_of_index, warning_of_users
-from .offline import Script, for_the_shell, with_bytes_as_such
+from .offline import Script, for_the_shell, with_values_as_stored
 from .operations import BatchOptions, Operation, TableOperations
 from .rows import find_duplicates
 from .statement import NotACreateTable
@@ -68,7 +68,7 @@ class LosslessSQLiteImpl(ComparingImpl):
         super().__init__(*arguments, **options)
         self.script = Script(self) if self.as_sql else None
         if self.as_sql:
-            with_bytes_as_such(self.dialect)
+            with_values_as_stored(self.dialect)
         # The column that the last operation has renamed: by its table, names by folded names.
         self._just_renamed: dict[tuple[str | None, str], dict[str, str]] = {}
         if not self.as_sql and self.connection is not None:

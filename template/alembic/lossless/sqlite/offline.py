@@ -9,15 +9,18 @@ decide whether a change is possible, the script asks them when it runs, and stop
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import BINARY, URL, VARBINARY, Dialect, LargeBinary
+from sqlalchemy import URL, Dialect
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+from sqlalchemy.types import TypeEngine
 
 from .database import (
     NO_UTF8,
@@ -122,17 +125,61 @@ def for_the_shell(text: str) -> str:
     return text.replace("\r\n", "\r\r\n")
 
 
-class Bytes(LargeBinary):
-    """Bytes in a script: SQLAlchemy would write them as text, if they can be one."""
+class ValueCompiler(SQLiteCompiler):
+    """Writes values into statements as the driver would store them.
 
-    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
-        return lambda value: f"X'{memoryview(value).hex()}'"
+    What SQLAlchemy has for literals is not the same: it takes bytes for text, None for NULL where JSON
+    means null, and knows of some types nothing at all.
+    """
+
+    def render_literal_bindparam(self, bindparam: Any, *arguments: Any, **options: Any) -> Any:
+        elsewhere = getattr(self, "_collected_params", {})  # by SQLAlchemy since 2.1
+        given = bindparam.value is not None or bindparam.callable or bindparam.key in elsewhere
+        if not given and self._bound(None, bindparam.type) is not None:
+            return self.render_literal_value(None, bindparam.type)
+        own: Any = super()
+        return own.render_literal_bindparam(bindparam, *arguments, **options)
+
+    def render_literal_value(self, value: Any, type_: TypeEngine[Any]) -> str:
+        if self.statement is None:  # a part of DDL, in which SQLAlchemy always writes literals
+            return super().render_literal_value(value, type_)
+        return stored_literal(self._bound(value, type_))
+
+    def _bound(self, value: Any, type_: TypeEngine[Any]) -> Any:
+        processor = type_._cached_bind_processor(self.dialect)
+        return processor(value) if processor else value
 
 
-def with_bytes_as_such(dialect: Dialect) -> None:
-    """Let a dialect that scripts are written by write bytes as SQLite does."""
-    known: Any = dialect
-    known.colspecs = {**known.colspecs, **dict.fromkeys((LargeBinary, BINARY, VARBINARY), Bytes)}
+def stored_literal(value: Any) -> str:
+    """What SQLite stores of a value that is bound to a parameter, as SQL.
+
+    Raises:
+        CommandError: the driver does not know how to store it.
+    """
+    stored = value if type(value) in (str, bytes) else _through_the_driver(value)
+    if stored is None:
+        return "NULL"
+    if isinstance(stored, bytes):
+        return f"X'{stored.hex()}'"
+    if isinstance(stored, str):
+        parts = [quote_string(part) for part in stored.split("\0")]
+        return parts[0] if len(parts) == 1 else f"({' || char(0) || '.join(parts)})"
+    if isinstance(stored, float) and math.isinf(stored):
+        return "9e999" if stored > 0 else "-9e999"
+    return repr(stored)
+
+
+def _through_the_driver(value: Any) -> Any:
+    try:
+        with contextlib.closing(sqlite3.connect(":memory:")) as nowhere:
+            return nowhere.execute("SELECT ?", (value,)).fetchone()[0]
+    except (sqlite3.Error, OverflowError) as error:
+        raise CommandError(f"SQLite cannot store {value!r}: {error}") from error
+
+
+def with_values_as_stored(dialect: Dialect) -> None:
+    """Let a dialect that scripts are written by write values as SQLite stores them."""
+    dialect.statement_compiler = ValueCompiler
 
 
 class Script:
