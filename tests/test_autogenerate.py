@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.util import CommandError
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 
 from lossless import autogenerate, renames
@@ -71,7 +72,9 @@ def environment(tmp_path: Path) -> Environment:
     return made
 
 
-def generate(environment: Environment, metadata: sa.MetaData, *answers: str) -> str | None:
+def generate(
+    environment: Environment, metadata: sa.MetaData, *answers: str, **settings: Any
+) -> str | None:
     """Run `alembic revision --autogenerate`; the text of the file, if one was written."""
     config = environment.config()
     config.cmd_opts = Namespace(autogenerate=True, x=[f"rename={answer}" for answer in answers])
@@ -79,6 +82,7 @@ def generate(environment: Environment, metadata: sa.MetaData, *answers: str) -> 
         "target_metadata": metadata,
         "render_as_batch": True,
         "process_revision_directives": autogenerate.review(config, {}),
+        **settings,
     }
     script = command.revision(config, "next", autogenerate=True)
     return Path(script.path).read_text("utf-8") if script else None  # type: ignore[union-attr]
@@ -482,6 +486,54 @@ def test_a_type_that_is_not_sqlalchemys_is_imported(environment: Environment) ->
     assert ("price", "MONEY") in environment.query(
         "SELECT name, type FROM pragma_table_info('person')"
     )
+
+
+def test_types_within_a_variant_for_postgresql_are_imported(environment: Environment) -> None:
+    variant = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+    metadata = models(name(), team(), age(), sa.Column("data", variant))
+    text = generate(environment, metadata)
+    assert text is not None
+    assert "postgresql.JSONB(astext_type=sa.Text())" in text
+    environment.upgrade()
+    assert generate(environment, metadata) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(None, "NOCASE"), ("NOCASE", None), ("RTRIM", "NOCASE")]
+)
+def test_another_collation_is_a_difference(
+    environment: Environment, first: str | None, second: str | None
+) -> None:
+    def with_collation(collation: str | None) -> sa.MetaData:
+        column = sa.Column("mail", sa.String(30, collation=collation), unique=True)
+        return models(name(), team(), age(), column)
+
+    generate(environment, with_collation(first))
+    environment.upgrade()
+    before = shape(environment.database), row_hashes(environment.database)
+    assert generate(environment, with_collation(second)) is not None
+    environment.upgrade()
+    assert generate(environment, with_collation(second)) is None
+    assert differences(before[0], shape(environment.database))
+    environment.downgrade()
+    assert not differences(before[0], shape(environment.database))
+    assert row_hashes(environment.database) == before[1]
+
+
+@pytest.mark.parametrize("value", ["", "it's", "a\n:b %(c)s"])
+def test_a_default_is_compared_as_it_is(environment: Environment, value: str) -> None:
+    def with_default(default: str | None) -> sa.MetaData:
+        return models(name(), team(), age(), sa.Column("t", sa.Text, server_default=default))
+
+    generate(environment, with_default("x"))
+    environment.upgrade()
+    before = shape(environment.database)
+    changed = with_default(value)
+    assert generate(environment, changed, compare_server_default=True) is not None
+    environment.upgrade()
+    assert generate(environment, changed, compare_server_default=True) is None
+    environment.downgrade()
+    assert not differences(before, shape(environment.database))
 
 
 def test_a_terminal_is_needed_to_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:

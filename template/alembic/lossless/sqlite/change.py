@@ -310,6 +310,10 @@ class TableChange:
         if collation is not None:
             self.new = self.new.with_collation(name, collation)
 
+    def drop_collation(self, name: str) -> None:
+        """Let a column be compared byte by byte, as SQLite does by itself."""
+        self.new = self.new.with_collation(name, None)
+
     def set_default(self, name: str, expression: str | None) -> None:
         """Give a column a default for rows to come, or none."""
         if self.column(name).generated is not None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.impl import ComparisonResult, DefaultImpl
+from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations.ops import UpgradeOps
 from alembic.util import DispatchPriority, PriorityDispatchResult
@@ -20,6 +21,7 @@ from sqlalchemy import (
     CheckConstraint,
     ClauseElement,
     Column,
+    DefaultClause,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -28,6 +30,7 @@ from sqlalchemy import (
     UniqueConstraint,
     inspect,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeEngine
@@ -35,7 +38,7 @@ from sqlalchemy.types import TypeEngine
 from ..metadata import DEFAULT_CONVENTION, conventional_name
 from ..native import escape_colons
 from ..renames import same_affinity
-from .constructs import declared_type
+from .constructs import declared_type, default_expression, normal
 from .meaning import possible_columns
 from .reflection import CatalogueInspector
 from .tokens import fold, significant, tokenize
@@ -95,6 +98,11 @@ class ComparingImpl(SQLiteImpl):
         declared = getattr(type_obj, "declaration", None)
         if declared is None:
             module = type(type_obj).__module__
+            if module.startswith("sqlalchemy.dialects.postgresql"):  # the variant of a type
+                # With an import of the types in it, as on PostgreSQL: JSONB has one, if nobody gives it.
+                dialect: Any = postgresql.dialect
+                on_server = PostgresqlImpl(dialect(), None, False, None, None, {})
+                return on_server.render_type(type_obj, autogen_context)
             prefixed = autogen_context.opts.get("user_module_prefix") is not None
             if not prefixed and not module.startswith("sqlalchemy."):
                 autogen_context.imports.add(f"import {module}")
@@ -122,7 +130,33 @@ class ComparingImpl(SQLiteImpl):
             return False
         if not stored or not wanted:  # a column without a type: nothing for Alembic to take apart
             return True
-        return bool(super().compare_type(inspector_column, metadata_column))
+        return self._collation(inspector_column) != self._collation(metadata_column) or bool(
+            super().compare_type(inspector_column, metadata_column)
+        )
+
+    def _collation(self, column: Column[Any]) -> str:
+        """Alembic compares this only if both sides have one, as SQLAlchemy does not reflect it."""
+        return fold(declared_type(self.dialect, column.type)[1] or "binary")
+
+    def compare_server_default(
+        self,
+        inspector_column: Column[Any],
+        metadata_column: Column[Any],
+        rendered_metadata_default: str | None,
+        rendered_inspector_default: str | None,
+    ) -> bool:
+        """Compare as SQL first: Alembic takes quotes away around a text, but not those within."""
+        stored, wanted = inspector_column.server_default, metadata_column.server_default
+        if isinstance(stored, DefaultClause) and isinstance(wanted, DefaultClause):
+            both = [
+                normal(default_expression(self.dialect, metadata_column.type, default.arg))
+                for default in (stored, wanted)
+            ]
+            if both[0] == both[1]:
+                return False
+        return super().compare_server_default(
+            inspector_column, metadata_column, rendered_metadata_default, rendered_inspector_default
+        )
 
     def holds_the_same(self, one: TypeEngine[Any], other: TypeEngine[Any]) -> bool:
         """Whether two types hold the same sort of values.

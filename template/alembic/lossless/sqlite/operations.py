@@ -306,7 +306,7 @@ class TableOperations:
             column = name
         if type_ is not None:
             type_ = to_instance(type_)
-            self.change.set_type(column, *declared_type(self.dialect, type_))
+            self._set_type(column, type_, existing_type)
         if server_default is not False:
             self._set_default(column, type_ or existing_type, server_default)
         if nullable is not None:
@@ -317,6 +317,17 @@ class TableOperations:
         rename_column(self.database, self.change.old.name, self._current(column), name)
         self.renamed[fold(column)] = name
         self._reload(self.change.old.name)
+
+    def _set_type(self, column: str, type_: TypeEngine[Any], existing_type: Any) -> None:
+        """Declare another type. A collation that only the revision's earlier type has goes with it."""
+        declared, collation = declared_type(self.dialect, type_)
+        if collation is None and existing_type is not None:
+            # Not by its declaration: it may be one that only another engine could declare.
+            earlier = to_instance(existing_type).dialect_impl(self.dialect)
+            known = getattr(earlier, "collation", None)
+            if known and same_name(known, self.change.column(column).collation or ""):
+                self.change.drop_collation(column)
+        self.change.set_type(column, declared, collation)
 
     def _set_default(self, column: str, type_: Any, default: Any) -> None:
         if isinstance(default, Identity):
