@@ -446,6 +446,31 @@ def test_what_sqlite_refuses_of_indexes_and_tables_is_told(
     assert message in refused(path, revision)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda op: op.drop_table("t"),
+        lambda op: op.drop_index("i", "t"),
+        lambda op: op.create_unique_constraint("u", "t", ["b"]),
+    ],
+)
+def test_a_revision_that_changes_what_it_reads_is_told(path: Path, change: Revision) -> None:
+    fill(path, "CREATE TABLE t (a UNIQUE, b); CREATE INDEX i ON t (a)")
+    fill(path, "INSERT INTO t VALUES (1, 1), (2, 2)")
+    messages = []
+
+    def revision(op: Operations) -> None:
+        rows = op.get_bind().execute(sa.text("SELECT * FROM t"))
+        rows.fetchone()
+        with pytest.raises(CommandError) as error:
+            change(op)
+        messages.append(str(error.value))
+        rows.close()
+
+    migrate(path, revision)
+    assert "fetch all rows" in messages[0]
+
+
 @pytest.mark.parametrize("renamed", [["p"], ["c"], ["p", "c"]])
 def test_a_reference_that_never_could_be_checked_stops_no_renaming(
     path: Path, renamed: list[str]

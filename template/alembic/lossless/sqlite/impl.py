@@ -230,8 +230,9 @@ class LosslessSQLiteImpl(ComparingImpl):
             # Here, because most runs have no use for the module and all would wait for its import.
             from .standins import where_to_get_it
 
+            advice = where_to_get_it(error) or while_reading(error)
             raise CommandError(
-                f"Table {table} cannot be changed as the revision asks: {error}{where_to_get_it(error)}"
+                f"Table {table} cannot be changed as the revision asks: {error}{advice}"
             ) from error
 
     def _conventions(self, options: BatchOptions | None) -> list[Mapping[str, Any]]:
@@ -405,8 +406,18 @@ def explained(
     kinds = (ExplainedError, kind) if also is None else (ExplainedError, kind, also)
     both: Any = type(kind.__name__, kinds, {})
     found: ExplainedError = both(error.statement, error.params, error.orig)
-    found.message = message
+    found.message = f"{message}{while_reading(error.orig)}"
     return found
+
+
+def while_reading(error: BaseException | None) -> str:
+    """What to do if SQLite will not change what its own connection is reading."""
+    if not str(error).startswith("database table is locked"):
+        return ""
+    return (
+        ". The revision has not read a result to its end: fetch all rows, with .all() or fetchall(), "
+        "before it changes tables"
+    )
 
 
 def as_sqlite_would(error: Mismatch) -> ExplainedError:
