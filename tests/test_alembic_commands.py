@@ -195,6 +195,44 @@ def test_what_sqlacodegen_writes_can_be_the_models(project: Path, generator: str
     assert "No new upgrade operations detected." in alembic(project, "check")
 
 
+@pytest.mark.parametrize("where", ["alembic.ini", ".env", "environment"])
+def test_a_program_says_which_database(project: Path, where: str) -> None:
+    (project / "shoplist.db").unlink()
+    if where == ".env":
+        (project / ".env").write_text("DATABASE_URL=sqlite:///shoplist.db\n")
+    environment = {"DATABASE_URL": "sqlite:///shoplist.db"} if where == "environment" else {}
+    program = (
+        "from alembic import command; from alembic.config import Config; c = Config('alembic.ini')\n"
+        "c.set_main_option('sqlalchemy.url', 'sqlite:///100%%.db'); command.upgrade(c, 'head')"
+    )
+    run(sys.executable, "-c", program, cwd=project, **environment)
+    assert columns(project / "100%.db") == ["id", "name", "quantity"]
+    assert not (project / "shoplist.db").exists()
+
+
+@pytest.mark.parametrize("where", ["file", "section"])
+def test_another_file_or_section_has_its_own_database(project: Path, where: str) -> None:
+    (project / "shoplist.db").unlink()
+    ini = project / "alembic.ini"
+    other = ini.read_text().replace("shoplist.db", "%(here)s/other.db")
+    if where == "file":
+        option = ["-c", "other.ini"]
+        (project / "other.ini").write_text(other)
+    else:
+        option = ["--name", "other"]
+        section = other.partition("[post_write_hooks]")[0].replace("[alembic]", "[other]")
+        ini.write_text(section + ini.read_text())
+    alembic(project, *option, "upgrade", "head", DATABASE_URL="sqlite:///shoplist.db")
+    assert columns(project / "other.db") == ["id", "name", "quantity"]
+    assert not (project / "shoplist.db").exists()
+
+
+def test_a_copy_of_alembic_ini_has_the_application_s_database(project: Path) -> None:
+    (project / "copy.ini").write_text((project / "alembic.ini").read_text())
+    alembic(project, "-c", "copy.ini", "upgrade", "head", DATABASE_URL="sqlite:///other.db")
+    assert columns(project / "other.db") == ["id", "name", "quantity"]
+
+
 def test_the_sqlite3_shell_shows_the_schema(project: Path) -> None:
     assert sqlite3_shell("shoplist.db", ".tables", cwd=project).split() == [
         "alembic_version",

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from configparser import RawConfigParser
 from contextlib import AbstractContextManager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from alembic import context
+from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import NoSuchModuleError
@@ -101,6 +104,29 @@ def engine_for(url: URL) -> Engine:
             "Name another after the + in the URL, or none"
         )
     return engine
+
+
+def stated_url(config: Config, arguments: Mapping[str, str], root: Path) -> str | None:
+    """The database that was named for this run; None if it is the application's.
+
+    Behind `-x url=`; or with `config.set_main_option("sqlalchemy.url", ...)` by a program, in another
+    file (`-c`), or in another section (`--name`): whatever is not what the project's alembic.ini says.
+
+    Args:
+        config: Alembic's configuration.
+        arguments: what stands behind `alembic -x`.
+        root: the project's folder.
+    """
+    if arguments.get("url"):
+        return arguments["url"]
+    # Without interpolation: a password may hold a percent sign, single or doubled.
+    options, name = config.file_config, "sqlalchemy.url"
+    stated = options.get(config.config_ini_section, name, raw=True, fallback=None)
+    project = RawConfigParser()
+    project.read(root / "alembic.ini", encoding="utf-8")
+    if not stated or stated == project.get("alembic", name, fallback=None):
+        return None
+    return stated.replace("%(here)s", options.defaults().get("here", "")).replace("%%", "%")
 
 
 def lock_timeout(arguments: Mapping[str, str]) -> float:
