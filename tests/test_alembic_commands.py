@@ -123,6 +123,18 @@ def test_the_next_revision_can_be_written_as_sql_and_run_by_the_sqlite3_shell(
     assert "No new upgrade operations detected." in alembic(project, "check")
 
 
+def test_a_script_finds_the_version_table_that_env_py_names(project: Path) -> None:
+    env = project / "alembic" / "env.py"
+    asked = 'config.get_main_option("version_table", "alembic_version")'
+    named = env.read_text().replace(asked, '"mine"')
+    env.write_text(named)
+    (project / "shoplist.db").unlink()
+    alembic(project, "upgrade", "head")
+    add_a_column(project)
+    alembic(project, "revision", "--autogenerate", "-m", "add a price")
+    assert "CREATE TABLE" not in alembic(project, "upgrade", "head", "--sql")
+
+
 def test_everything_works_from_another_folder_too(project: Path, tmp_path: Path) -> None:
     add_a_column(project)
     elsewhere = tmp_path / "else where"

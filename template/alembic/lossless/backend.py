@@ -53,11 +53,12 @@ class Backend(ABC):
     def configure_options(self) -> dict[str, Any]:
         """Keyword arguments for `context.configure` that this engine needs."""
 
-    def offline_options(self, url: URL) -> dict[str, Any]:
+    def offline_options(self, url: URL, version_table: str | None = None) -> dict[str, Any]:
         """Keyword arguments for `context.configure` besides those, when writing SQL (`--sql`).
 
         Args:
             url: the database's address.
+            version_table: where the database's revision is, if not where alembic.ini says.
         """
         return {}
 

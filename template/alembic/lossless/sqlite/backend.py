@@ -53,8 +53,8 @@ class SQLiteBackend(Backend):
         # One transaction for each revision; transactions.py says why.
         return {"transaction_per_migration": True}
 
-    def offline_options(self, url: URL) -> dict[str, Any]:
-        return offline.options(url)
+    def offline_options(self, url: URL, version_table: str | None = None) -> dict[str, Any]:
+        return offline.options(url, version_table)
 
     def run_migrations(self) -> None:
         migration = context.get_context()

@@ -73,7 +73,7 @@ _OF_SOME = (
 )
 
 
-def options(url: URL) -> dict[str, Any]:
+def options(url: URL, version_table: str | None) -> dict[str, Any]:
     """What `context.configure` needs besides: where the database is, and at which revision.
 
     A script starts where the database is, unless the command says `from:to`. A database that is
@@ -82,7 +82,8 @@ def options(url: URL) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"lossless_url": url}
     if _starts_anywhere():
-        heads = heads_of(url)
+        configured = context.config.get_main_option("version_table")
+        heads = heads_of(url, version_table or configured or "alembic_version")
         if heads and heads != set(context.script.get_heads()):
             found["starting_rev"] = tuple(sorted(heads))
     return found
@@ -96,12 +97,11 @@ def _starts_anywhere() -> bool:
         return False
 
 
-def heads_of(url: URL) -> set[str]:
+def heads_of(url: URL, version_table: str) -> set[str]:
     """The revisions a database is at; none if there is no such file."""
     with opened(url) as connection:
         if connection is None:
             return set()
-        version_table = context.config.get_main_option("version_table") or "alembic_version"
         return read_heads(connection, version_table)
 
 
