@@ -168,6 +168,46 @@ def test_a_script_stores_values_as_the_command_does(tmp_path: Path, type_: str, 
     assert environment.query("SELECT count(*), count(DISTINCT a) <= 1 FROM t") == [(3, 1)]
 
 
+def test_a_script_has_what_statements_are_executed_with(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t', sa.Column('a', sa.JSON), sa.Column('b', sa.Text))")
+    environment.upgrade()
+    environment.revision(
+        "t = sa.table('t', sa.column('a', sa.JSON), sa.column('b', sa.Text))\n"
+        "bind = op.get_bind()\n"
+        "bind.execute(sa.text('INSERT INTO t VALUES (:a, :b)'), {'a': '3', 'b': None})\n"
+        "bind.execute(t.insert(), [{'a': [1], 'b': \"it's\"}, {'a': None, 'b': 'y'}])\n"
+        "named = t.update().where(t.c.b.in_(sa.bindparam('some', expanding=True)))\n"
+        "bind.execute(named, {'some': ['x', 'y'], 'a': {}})\n"
+        "bind.execute(t.insert())"
+    )
+    both_ways(environment, "head")
+
+
+def test_a_script_has_the_defaults_that_python_makes(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("pass")
+    environment.upgrade()
+    environment.revision(
+        "t = op.create_table('t', sa.Column('id', sa.Integer, primary_key=True),\n"
+        "    sa.Column('a', sa.Text, default='a'), sa.Column('b', sa.JSON, default=list),\n"
+        "    sa.Column('c', sa.Integer, onupdate=lambda: 7))\n"
+        "op.bulk_insert(t, [{'id': 1}, {'id': 2}])\n"
+        "op.execute(t.insert().values(id=3))\n"
+        "op.execute(t.update().where(t.c.id == 2).values(a='z'))"
+    )
+    both_ways(environment, "head")
+
+
+def test_a_script_misses_a_value_as_the_command_does(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "migrations")
+    environment.revision("op.create_table('t', sa.Column('a', sa.Text))")
+    environment.upgrade()
+    environment.revision("op.execute(\"INSERT INTO t VALUES ('at :noon')\")")
+    with pytest.raises(CommandError, match="required for the parameter :noon"):
+        environment.script("head")
+
+
 def test_a_script_says_which_value_sqlite_cannot_store(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "migrations")
     environment.revision("op.create_table('t', sa.Column('a', sa.BLOB))")

@@ -33,6 +33,7 @@ from sqlalchemy import (
     Table,
     text,
 )
+from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 
@@ -40,7 +41,7 @@ from .alter import rename_table
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase, Mismatch
 from .dependents import warn_of_users_of_index, warning_of_users
-from .offline import Script, for_the_shell, with_values_as_stored
+from .offline import Script, for_the_shell, with_values, with_values_as_stored
 from .operations import BatchOptions, Operation, TableOperations
 from .rows import find_duplicates
 from .statement import NotACreateTable
@@ -69,6 +70,9 @@ class LosslessSQLiteImpl(ComparingImpl):
         self.script = Script(self) if self.as_sql else None
         if self.as_sql:
             with_values_as_stored(self.dialect)
+            # What op.get_bind() gives. Alembic's own leaves out what a statement is executed with.
+            writing: Any = MockConnection(self.dialect, self._write)
+            self.connection = writing
         # The column that the last operation has renamed: by its table, names by folded names.
         self._just_renamed: dict[tuple[str | None, str], dict[str, str]] = {}
         if not self.as_sql and self.connection is not None:
@@ -164,16 +168,26 @@ class LosslessSQLiteImpl(ComparingImpl):
             self._write(construct)
         return None
 
-    def _write(self, construct: Executable | str) -> None:
-        """Write a statement as it would be run: Alembic writes a tab as four spaces, in a text, too."""
+    def _write(
+        self,
+        construct: Executable | str,
+        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Write a statement as it would be run: Alembic writes a tab as four spaces, in a text, too.
+
+        Args:
+            construct: the statement.
+            parameters: what a revision executes it with; for each of several, one statement.
+        """
         statement: Any = text(construct) if isinstance(construct, str) else construct
-        literal = self.literal_binds and not isinstance(statement, DDLElement)
-        compiled = statement.compile(
-            dialect=self.dialect, compile_kwargs={"literal_binds": True} if literal else {}
-        )
-        self.static_output(
-            f"{without_last_comment(str(compiled)).strip()}{self.command_terminator}"
-        )
+        if isinstance(statement, DDLElement) or not self.literal_binds:
+            self._write_sql(str(statement.compile(dialect=self.dialect)))
+            return
+        for each in [parameters] if isinstance(parameters, Mapping) else parameters or [{}]:
+            self._write_sql(with_values(statement, self.dialect, each))
+
+    def _write_sql(self, sql: str) -> None:
+        self.static_output(f"{without_last_comment(sql).strip()}{self.command_terminator}")
 
     def database(self, schema: str | None = None) -> Database:
         """The database that this run changes, or writes a script for."""

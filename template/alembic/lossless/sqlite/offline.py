@@ -12,7 +12,7 @@ import contextlib
 import math
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -133,11 +133,25 @@ class ValueCompiler(SQLiteCompiler):
     """
 
     def render_literal_bindparam(self, bindparam: Any, *arguments: Any, **options: Any) -> Any:
-        elsewhere = getattr(self, "_collected_params", {})  # by SQLAlchemy since 2.1
-        given = bindparam.value is not None or bindparam.callable or bindparam.key in elsewhere
-        if not given and self._bound(None, bindparam.type) is not None:
-            return self.render_literal_value(None, bindparam.type)
         own: Any = super()
+        given = options.pop("given", {})  # `with_values` says so
+        if bindparam.key in given:
+            return own.render_literal_bindparam(
+                bindparam, render_literal_value=given[bindparam.key], **options
+            )
+        elsewhere = getattr(self, "_collected_params", {})  # by SQLAlchemy since 2.1
+        if (
+            bindparam.value is None
+            and bindparam.callable is None
+            and bindparam.key not in elsewhere
+        ):
+            if bindparam.required:
+                raise CommandError(
+                    f"A value is required for the parameter :{bindparam.key}. If it is none, "
+                    "write a backslash before the colon"
+                )
+            if self._bound(None, bindparam.type) is not None:
+                return self.render_literal_value(None, bindparam.type)
         return own.render_literal_bindparam(bindparam, *arguments, **options)
 
     def render_literal_value(self, value: Any, type_: TypeEngine[Any]) -> str:
@@ -175,6 +189,40 @@ def _through_the_driver(value: Any) -> Any:
             return nowhere.execute("SELECT ?", (value,)).fetchone()[0]
     except (sqlite3.Error, OverflowError) as error:
         raise CommandError(f"SQLite cannot store {value!r}: {error}") from error
+
+
+def with_values(statement: Any, dialect: Dialect, parameters: Mapping[str, Any]) -> str:
+    """A statement with all the values that the driver would be given.
+
+    Args:
+        statement: what SQLAlchemy would execute.
+        dialect: one that scripts are written by.
+        parameters: what is executed with it.
+
+    Raises:
+        CommandError: there is no value for a parameter.
+    """
+
+    def compiled(given: Mapping[str, Any]) -> Any:
+        options = {"literal_binds": True, "given": given}
+        return statement.compile(dialect=dialect, column_keys=list(given), compile_kwargs=options)
+
+    found = compiled(parameters)
+    # Those that Python makes for each row: SQLAlchemy asks for them when it executes.
+    defaults = [(column.key, column.default) for column in found.insert_prefetch]
+    defaults += [(column.key, column.onupdate) for column in found.update_prefetch]
+    if defaults:
+        found = compiled({**{key: _made(key, default) for key, default in defaults}, **parameters})
+    return str(found)
+
+
+def _made(column: str, default: Any) -> Any:
+    try:
+        return default.arg(None) if default.is_callable else default.arg
+    except Exception as error:  # a function of the application, which wants to know the execution
+        raise CommandError(
+            f"--sql cannot ask for the default of column {column} ({error}): give its value"
+        ) from error
 
 
 def with_values_as_stored(dialect: Dialect) -> None:
