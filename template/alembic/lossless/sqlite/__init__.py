@@ -25,6 +25,7 @@ alter.py or rebuild.py:
     database.py      the database that all of these ask and change
     replica.py       a copy of the schema in memory, to try a change on
     offline.py       the same as a script (--sql), which follows itself on such a copy
+    values.py        the values in it, as the driver would store them
 
 For both:
     standins.py      what stands for functions and collations of an application

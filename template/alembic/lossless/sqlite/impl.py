@@ -41,12 +41,13 @@ from .alter import rename_table
 from .comparison import ComparingImpl
 from .database import Database, LiveDatabase, Mismatch
 from .dependents import warn_of_users_of_index, warning_of_users
-from .offline import Script, for_the_shell, with_values, with_values_as_stored
+from .offline import Script, for_the_shell
 from .operations import BatchOptions, Operation, TableOperations
 from .rows import find_duplicates
 from .statement import NotACreateTable
 from .tokens import fold, without_last_comment
 from .transactions import begin_in_earnest, transactions_of
+from .values import with_values, with_values_as_stored
 
 _alembics_own = Operations.batch_alter_table
 _OF_THE_FILE = ("database or disk is full", "attempt to write a readonly database")
