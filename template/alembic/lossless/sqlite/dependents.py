@@ -140,6 +140,8 @@ def _refuse_other_places(objects: list[SchemaObject], old: CreateTable, new: Cre
     in_values = _change_of_places(
         *([fold(c.name) for c in x.columns if not c.generated] for x in (old, new))
     )
+    if before == after and not in_values:
+        return
     bodies = [(found, _body(found)) for found in users_of(objects, old.name)]
     giving = _giving_in_order(old.name, bodies)
     affected = []
@@ -390,10 +392,11 @@ def refuse_if_indexed_by_content(database: Database, table: str, column: str | N
     for found, names in _indexes_by_content(objects, table):
         if column is None or fold(column) in names:
             raise _read_by_name(table, column, found)
-    views = [found.name for found in users_of(objects, table) if found.kind == "view"]
-    for view in views if column is not None else ():
+    if column is None:
+        return
+    for view in (found.name for found in users_of(objects, table) if found.kind == "view"):
         for found, names in _indexes_by_content(objects, view):
-            if fold(str(column)) in names & names_lost(objects, view, table, str(column)):
+            if fold(column) in names & names_lost(objects, view, table, column):
                 raise _read_by_name(table, column, found)
 
 
