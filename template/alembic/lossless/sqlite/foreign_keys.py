@@ -23,7 +23,6 @@ from .tokens import HARMLESS, Token, first_word, fold, quote_name, quote_string,
 
 SHOWN = 5  # violations named in a message
 _CHANGING = ("INSERT", "UPDATE", "DELETE")  # by which Alembic writes the version
-_TABLES = "SELECT name FROM main.sqlite_master WHERE type = 'table'"
 # Not by LIKE, which PRAGMA case_sensitive_like, or a function of an application, lets mean another thing.
 MAY_HAVE_KEYS = "instr(upper(sql), 'REFERENCES')"
 _NAME = '((?:[^"]|"")*)'
@@ -71,7 +70,7 @@ class ForeignKeyWatch:
         """A transaction begins, or an autocommit block."""
         self._before = {}
         self._attached = self._schemas() - {"main", "temp"}
-        self._tables = {fold(row[0]) for row in self._connection.execute(_TABLES)}
+        self._tables = self._tables_in("main")
         self._renamed = {}
         self._committing = committing
         self._committed = self._doubtful = self._schema_changed = False
@@ -125,7 +124,7 @@ class ForeignKeyWatch:
                 self.before_change(schema)
 
     def _tables_in(self, schema: str) -> set[str]:
-        """The tables (folded) of an attached database, which a statement may name without its name."""
+        """The tables (folded) of a database; a statement may name them without the database's name."""
         catalogue = f"{quote_name(schema)}.sqlite_master"
         rows = self._connection.execute(f"SELECT name FROM {catalogue} WHERE type = 'table'")
         return {fold(row[0]) for row in rows}
@@ -157,7 +156,7 @@ class ForeignKeyWatch:
         concerned = {
             known
             for known in before
-            if same_name(self._now_called(known).table, table) and not known.mismatch
+            if same_name(_called(known, self._renamed).table, table) and not known.mismatch
         }
         moved = dict(self._connection.execute(query).fetchall()) if concerned else {}
         yield
@@ -217,9 +216,6 @@ class ForeignKeyWatch:
         """Whether a key that cannot be checked is what the revision created a table with."""
         known = self._tables | {now for old, now in self._renamed.items() if old in self._tables}
         return violation.mismatch and violation.table not in known
-
-    def _now_called(self, violation: Violation) -> Violation:
-        return _called(violation, self._renamed)
 
     def names_version(self, sql: str) -> bool:
         """Whether a statement is about the version table, by which Alembic says what is done."""

@@ -38,13 +38,7 @@ from .foreign_keys import (
 )
 from .opening import named_path, read_only
 from .replica import copy_schema, run_on_copy
-from .tokens import (
-    fold,
-    quote_name,
-    quote_string,
-    same_name,
-    split_script,
-)
+from .tokens import fold, quote_name, quote_string, same_name, split_script
 from .transactions import read_heads
 
 if TYPE_CHECKING:
