@@ -31,6 +31,7 @@ ENVIRONMENT = {
         "VIRTUAL_ENV",
         "PYTHONPATH",
         "PYTHONDONTWRITEBYTECODE",
+        "PYTEST_ADDOPTS",
     )
     and not name.startswith(("COPIER_", "GIT_"))
 } | {
