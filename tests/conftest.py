@@ -32,7 +32,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def plain_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with every default. Shared: tests must not change it."""
-    return rendering.render(template, tmp_path_factory.mktemp("plain") / "shop-list")
+    return rendering.used(
+        rendering.render(template, tmp_path_factory.mktemp("plain") / "shop-list")
+    )
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Copier takes the newest tag and no dirty tree.
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import subprocess
@@ -118,6 +119,12 @@ def render(template: Path, destination: Path, **answers: Any) -> Path:
     """Render the template without running its tasks; give the project's folder."""
     run_copy(str(template), destination, data=answers, defaults=True, quiet=True, skip_tasks=True)
     return destination
+
+
+def used(project: Path) -> Path:
+    """A project as its first commands leave it, with bytecode; copies need not compile it again."""
+    compileall.compile_dir(project / "alembic", quiet=1)
+    return project
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -60,7 +60,7 @@ def unadopted(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     answers = {"existing_database_url": "sqlite:////nowhere/data.db"}
     made = rendering.render(template, tmp_path_factory.mktemp("unadopted") / "shop-list", **answers)
     (made / ".env").unlink(missing_ok=True)
-    return made
+    return rendering.used(made)
 
 
 @pytest.fixture

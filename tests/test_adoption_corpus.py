@@ -35,7 +35,8 @@ def adoptable(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     import rendering
 
     answers = {"existing_database_url": "sqlite:////nowhere/data.db"}
-    return rendering.render(template, tmp_path_factory.mktemp("adoptable") / "shop", **answers)
+    project = rendering.render(template, tmp_path_factory.mktemp("adoptable") / "shop", **answers)
+    return rendering.used(project)
 
 
 @pytest.mark.slow
