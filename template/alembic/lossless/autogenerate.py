@@ -5,7 +5,7 @@ Works on Alembic's operation objects only; knows no database engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from alembic.operations.ops import (
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
     CheckConstraint,
+    Column,
     Connection,
     Constraint,
     ForeignKeyConstraint,
@@ -135,10 +136,10 @@ def _comes_from_the_database(op: MigrateOperation, operations: UpgradeOps | Down
 
 
 def _place(op: MigrateOperation) -> int:
-    added = op._reverse if isinstance(op, DropColumnOp) else op
-    if not isinstance(added, AddColumnOp) or added.column.table is None:
+    column = op.to_column() if isinstance(op, (AddColumnOp, DropColumnOp)) else None
+    if column is None or column.table is None:
         return 0
-    return [column.name for column in added.column.table.columns].index(added.column.name)
+    return [other.name for other in column.table.columns].index(column.name)
 
 
 def keep_checks(upgrade: UpgradeOps, downgrade: DowngradeOps, checks_about: ChecksAbout) -> None:
@@ -153,25 +154,27 @@ def keep_checks(upgrade: UpgradeOps, downgrade: DowngradeOps, checks_about: Chec
         (op.schema, op.table_name): op for op in downgrade.ops if isinstance(op, ModifyTableOps)
     }
     for operations in upgrade.ops:
-        if not isinstance(operations, ModifyTableOps):
-            continue
-        gone = [op.to_column() for op in operations.ops if isinstance(op, DropColumnOp)]
-        table = gone[0].table if gone else None
-        if table is not None:
-            taken = {str(constraint.name) for constraint in table.constraints}
-            for check in checks_about(table, [column.name for column in gone]):
-                name = (
-                    conv(str(check.name)) if check.name else _free_name(table, gone[0].name, taken)
-                )
-                back[operations.schema, operations.table_name].ops.append(
-                    CreateCheckConstraintOp(
-                        name,
-                        operations.table_name,
-                        check.sqltext,
-                        schema=operations.schema,
-                        **check.dialect_kwargs,
-                    )
-                )
+        if isinstance(operations, ModifyTableOps):
+            gone = [op.to_column() for op in operations.ops if isinstance(op, DropColumnOp)]
+            if gone and gone[0].table is not None:
+                checks = checks_about(gone[0].table, [column.name for column in gone])
+                bring_back = back[operations.schema, operations.table_name].ops
+                bring_back += _creations(checks, gone[0], operations)
+
+
+def _creations(
+    checks: list[CheckConstraint], gone: Column[Any], operations: ModifyTableOps
+) -> Iterator[CreateCheckConstraintOp]:
+    """What creates the CHECKs of a table that go with a column; each under a name."""
+    taken = {str(constraint.name) for constraint in gone.table.constraints}
+    for check in checks:
+        yield CreateCheckConstraintOp(
+            conv(str(check.name)) if check.name else _free_name(gone.table, gone.name, taken),
+            operations.table_name,
+            check.sqltext,
+            schema=operations.schema,
+            **check.dialect_kwargs,
+        )
 
 
 def _free_name(table: Table, column: str, taken: set[str]) -> conv:
