@@ -136,6 +136,14 @@ class Environment:
         )
         self.revisions: list[str] = []
 
+    @classmethod
+    def upgraded(cls, folder: Path, first: str) -> Environment:
+        """One whose database is at its first revision, of which the body is given."""
+        made = cls(folder)
+        made.revision(first)
+        made.upgrade()
+        return made
+
     def revision(self, upgrade: str, downgrade: str = "pass") -> str:
         """Add a revision behind the last one; the bodies of its two functions are given."""
         name = f"r{len(self.revisions) + 1:03}"

@@ -165,9 +165,9 @@ def test_many_migrators_run_each_revision_once(tmp_path: Path, mode: str) -> Non
 
 
 def test_a_database_that_cannot_even_be_read_now_is_said_to_be_locked(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")
-    environment.upgrade()
+    environment = Environment.upgraded(
+        tmp_path / "migrations", "op.create_table('t', sa.Column('x', sa.Integer))"
+    )
     config = environment.config(url=f"sqlite:///{environment.database}?timeout=0.1")
     with closing(sqlite3.connect(environment.database, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
@@ -178,9 +178,9 @@ def test_a_database_that_cannot_even_be_read_now_is_said_to_be_locked(tmp_path: 
 def test_a_migrator_waits_also_for_one_that_keeps_readers_out(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")
-    environment.upgrade()
+    environment = Environment.upgraded(
+        tmp_path / "migrations", "op.create_table('t', sa.Column('x', sa.Integer))"
+    )
     environment.revision("op.add_column('t', sa.Column('y', sa.Integer))")
     with closing(sqlite3.connect(environment.database, check_same_thread=False)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
@@ -202,9 +202,7 @@ def test_a_large_revision_does_not_wait_for_a_reader_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transactions, "_CACHE_SIZE", 10)  # pages
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("op.execute('CREATE TABLE t (x)')")
-    environment.upgrade()
+    environment = Environment.upgraded(tmp_path / "migrations", "op.execute('CREATE TABLE t (x)')")
     environment.revision("op.execute('INSERT INTO t VALUES (randomblob(1000000))')")
     engine = create_engine(f"sqlite:///{environment.database}")
     with (
@@ -358,9 +356,7 @@ def test_a_waiting_migrator_says_so_and_gives_up(
 
 
 def test_a_failing_revision_leaves_the_one_before_it(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision(FIRST)
-    environment.upgrade()
+    environment = Environment.upgraded(tmp_path / "migrations", FIRST)
     before = shape(environment.database), row_hashes(environment.database)
     environment.revision(
         "op.execute('DELETE FROM child')\n"

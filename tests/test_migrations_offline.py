@@ -107,11 +107,10 @@ def test_a_script_leaves_no_trace_beside_the_database(environment: Environment, 
 
 
 def test_line_ends_in_texts_are_kept(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision(
-        "op.execute(\"CREATE TABLE t (id INTEGER PRIMARY KEY, a DEFAULT 'a\\r\\nb')\")"
+    environment = Environment.upgraded(
+        tmp_path / "migrations",
+        "op.execute(\"CREATE TABLE t (id INTEGER PRIMARY KEY, a DEFAULT 'a\\r\\nb')\")",
     )
-    environment.upgrade()
     environment.revision(
         "op.alter_column('t', 'a', type_=sa.Text)\n"
         "op.add_column('t', sa.Column('c', sa.Text, server_default='c\\r\\n\\r\\r\\nd'))\n"
@@ -121,9 +120,7 @@ def test_line_ends_in_texts_are_kept(tmp_path: Path) -> None:
 
 
 def test_values_are_written_as_they_are(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("pass")
-    environment.upgrade()
+    environment = Environment.upgraded(tmp_path / "migrations", "pass")
     environment.revision(
         "op.create_table('t', sa.Column('a', sa.Text, server_default='a\\tb'))\n"
         "op.create_index('i', 't', ['a'], sqlite_where=sa.text(\"a <> '\\t'\"))\n"
@@ -151,11 +148,10 @@ def test_values_are_written_as_they_are(tmp_path: Path) -> None:
     ],
 )
 def test_a_script_stores_values_as_the_command_does(tmp_path: Path, type_: str, value: str) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision(
-        "op.create_table('t', sa.Column('id', sa.Integer), sa.Column('a', sa.BLOB))"
+    environment = Environment.upgraded(
+        tmp_path / "migrations",
+        "op.create_table('t', sa.Column('id', sa.Integer), sa.Column('a', sa.BLOB))",
     )
-    environment.upgrade()
     environment.revision(
         "import datetime\nfrom decimal import Decimal\n"
         f"t = sa.table('t', sa.column('id', sa.Integer), sa.column('a', {type_}))\n"
@@ -169,9 +165,10 @@ def test_a_script_stores_values_as_the_command_does(tmp_path: Path, type_: str, 
 
 
 def test_a_script_has_what_statements_are_executed_with(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("op.create_table('t', sa.Column('a', sa.JSON), sa.Column('b', sa.Text))")
-    environment.upgrade()
+    environment = Environment.upgraded(
+        tmp_path / "migrations",
+        "op.create_table('t', sa.Column('a', sa.JSON), sa.Column('b', sa.Text))",
+    )
     environment.revision(
         "t = sa.table('t', sa.column('a', sa.JSON), sa.column('b', sa.Text))\n"
         "bind = op.get_bind()\n"
@@ -185,9 +182,7 @@ def test_a_script_has_what_statements_are_executed_with(tmp_path: Path) -> None:
 
 
 def test_a_script_has_the_defaults_that_python_makes(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("pass")
-    environment.upgrade()
+    environment = Environment.upgraded(tmp_path / "migrations", "pass")
     environment.revision(
         "t = op.create_table('t', sa.Column('id', sa.Integer, primary_key=True),\n"
         "    sa.Column('a', sa.Text, default='a'), sa.Column('b', sa.JSON, default=list),\n"
@@ -200,35 +195,35 @@ def test_a_script_has_the_defaults_that_python_makes(tmp_path: Path) -> None:
 
 
 def test_a_script_misses_a_value_as_the_command_does(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("op.create_table('t', sa.Column('a', sa.Text))")
-    environment.upgrade()
+    environment = Environment.upgraded(
+        tmp_path / "migrations", "op.create_table('t', sa.Column('a', sa.Text))"
+    )
     environment.revision("op.execute(\"INSERT INTO t VALUES ('at :noon')\")")
     with pytest.raises(CommandError, match="required for the parameter :noon"):
         environment.script("head")
 
 
 def test_a_script_says_which_value_sqlite_cannot_store(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("op.create_table('t', sa.Column('a', sa.BLOB))")
-    environment.upgrade()
+    environment = Environment.upgraded(
+        tmp_path / "migrations", "op.create_table('t', sa.Column('a', sa.BLOB))"
+    )
     environment.revision("op.bulk_insert(sa.table('t', sa.column('a')), [{'a': object}])")
     with pytest.raises(CommandError, match="SQLite cannot store <class 'object'>"):
         environment.script("head")
 
 
 def test_a_line_break_in_a_name_ends_no_comment(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("op.create_table('t\\nx', sa.Column('a', sa.Integer))")
-    environment.upgrade()
+    environment = Environment.upgraded(
+        tmp_path / "migrations", "op.create_table('t\\nx', sa.Column('a', sa.Integer))"
+    )
     environment.revision("op.create_unique_constraint('u', 't\\nx', ['a'])")
     both_ways(environment, "head")
 
 
 def test_a_comment_at_the_end_of_a_statement_takes_nothing_along(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("op.create_table('t', sa.Column('a', sa.Integer))")
-    environment.upgrade()
+    environment = Environment.upgraded(
+        tmp_path / "migrations", "op.create_table('t', sa.Column('a', sa.Integer))"
+    )
     environment.revision(
         "op.execute('INSERT INTO t VALUES (1) -- one')\n"
         "op.execute('INSERT INTO t VALUES (2); /* two')\n"
@@ -288,9 +283,7 @@ def test_rows_that_do_not_allow_a_change_stop_the_script(environment: Environmen
 
 
 def test_a_broken_reference_stops_the_script_if_it_is_new(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision(FIRST)
-    environment.upgrade()
+    environment = Environment.upgraded(tmp_path / "migrations", FIRST)
     environment.execute("INSERT INTO t (up) VALUES (77)")  # wrong before, and no hindrance
     environment.revision("op.execute(\"UPDATE t SET v = 'z'\")")
     environment.revision("op.execute('DELETE FROM parent')")
@@ -312,9 +305,7 @@ def test_a_broken_reference_stops_the_script_if_it_is_new(tmp_path: Path) -> Non
 def test_a_script_may_not_take_from_a_reference_what_it_refers_to(
     tmp_path: Path, unique: str, drop: str
 ) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("pass")
-    environment.upgrade()
+    environment = Environment.upgraded(tmp_path / "migrations", "pass")
     environment.execute(f"CREATE TABLE {unique}; CREATE TABLE child (x REFERENCES p (a))")
     environment.revision(drop)
     with pytest.raises(CommandError, match=r"key of table child .* in table p;"):
@@ -332,9 +323,7 @@ def test_a_script_may_create_a_reference_that_cannot_be_checked(tmp_path: Path) 
 
 
 def test_a_reference_that_cannot_be_checked_hides_no_other(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision(FIRST)
-    environment.upgrade()
+    environment = Environment.upgraded(tmp_path / "migrations", FIRST)
     environment.execute('CREATE TABLE "p""q" (a); CREATE TABLE wrong (x REFERENCES "p""q" (a))')
     environment.revision(
         "op.rename_table('wrong', 'as wrong')\nop.rename_table('p\"q', 'p')\n"

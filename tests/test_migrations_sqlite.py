@@ -1413,9 +1413,9 @@ def where_nothing_can_be_written(database: Path) -> Iterator[list[str]]:
 
 
 def test_commands_that_read_need_no_lock_and_write_nothing(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")
-    environment.upgrade()
+    environment = Environment.upgraded(
+        tmp_path / "migrations", "op.create_table('t', sa.Column('x', sa.Integer))"
+    )
     with where_nothing_can_be_written(environment.database) as urls:
         for url in urls:
             config = environment.config(url=url, settings={"target_metadata": sa.MetaData()})
@@ -1426,9 +1426,9 @@ def test_commands_that_read_need_no_lock_and_write_nothing(tmp_path: Path) -> No
 
 
 def test_a_run_with_nothing_to_do_needs_no_lock_and_writes_nothing(tmp_path: Path) -> None:
-    environment = Environment(tmp_path / "migrations")
-    environment.revision("op.create_table('t', sa.Column('x', sa.Integer))")
-    environment.upgrade()
+    environment = Environment.upgraded(
+        tmp_path / "migrations", "op.create_table('t', sa.Column('x', sa.Integer))"
+    )
     with where_nothing_can_be_written(environment.database) as urls:
         for url in urls:
             environment.upgrade(url=url)
